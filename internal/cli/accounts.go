@@ -65,6 +65,7 @@ type accountsLimitCmd struct {
 // Run changes an account and says what it may then. Its keys keep limits of their own.
 func (c *accountsLimitCmd) Run(ctx context.Context, p *process) error {
 	return withOperator(ctx, p, &c.Storage, func(o *hosted.Operator) error {
+		// Of two commands at the same time the later one wins, with all limits as it has read and changed them.
 		account, err := o.LimitAccount(ctx, c.Account, func(l *store.KeyLimits) error {
 			if c.Clear {
 				*l = store.KeyLimits{}

@@ -31,6 +31,7 @@ func (c *auditCmd) Run(ctx context.Context, p *process) error {
 		w := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(w, "TIME\tWHO\tDID\tTO\tDETAIL")
 		for _, e := range entries {
+			// Action is our own text; the rest may have been written by people.
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", timestamp(e.At), printable(e.Actor), e.Action, printable(e.Subject), printable(e.Detail))
 		}
 		return w.Flush()

@@ -73,6 +73,7 @@ func walk(root *kong.Node, words []string) (node *kong.Node, flag *kong.Flag, po
 			flag = nil
 			continue
 		case strings.HasPrefix(word, "-"):
+			// A flag that takes no value doesn't wait for the next word, and neither does --flag=value, which is no flag's name.
 			if f := flagNamed(node, word); f != nil && !f.IsBool() {
 				flag = f
 			}
@@ -116,6 +117,7 @@ func flags(node *kong.Node) (all []candidate) {
 	for n := node; n != nil; n = n.Parent {
 		for _, f := range n.Flags {
 			c := candidate{"--" + f.Name, brief(f.Help)}
+			// A flag of the default command may be one of the node's, too.
 			if !f.Hidden && !slices.Contains(all, c) {
 				all = append(all, c)
 			}
@@ -164,6 +166,7 @@ func values(v *kong.Value, prefix string) (all []candidate) {
 
 // brief is the first sentence of a help, for the line beside a candidate.
 func brief(help string) string {
+	// A dot without a blank behind it, as in an address, ends no sentence.
 	first, _, _ := strings.Cut(help, ". ")
 	return strings.TrimSuffix(first, ".")
 }

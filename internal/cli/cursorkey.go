@@ -55,6 +55,7 @@ func (cursorKeySetCmd) Run(ctx context.Context, p *process) error {
 	case strings.HasPrefix(text, localtoken.Prefix):
 		return &hinted{errors.New("that is the local token, and no Cursor API key"), "create a key in the Cursor dashboard under Integrations"}
 	}
+	// It also leaves a mark in the state folder, without which nobody asks the keyring.
 	if err := keyring.Set(ctx, dir, agent.NewSecret(text)); err != nil {
 		return keyringHint(err)
 	}
@@ -75,6 +76,7 @@ func readKey(p *process) (string, error) {
 		return strings.TrimSpace(string(key)), err
 	}
 	// One line; a key has less than a hundred letters.
+	// A last line without its line break is good: pipes often have none.
 	line, err := bufio.NewReader(io.LimitReader(p.stdin, 4096)).ReadString('\n')
 	if err != nil && err != io.EOF {
 		return "", err

@@ -44,6 +44,7 @@ func (c *doctorCmd) subject(ctx context.Context, p *process) (*doctor.Subject, e
 		return s, nil
 	}
 	s.Settings.Set = settingsOf(p, parsed)
+	// From here on the settings are good, and cfg is what serve would use.
 	s.Ports = ports(cfg)
 	if err := certificatesOf(p, cfg, s); err != nil {
 		return nil, err
@@ -66,11 +67,13 @@ func (c *doctorCmd) settings(p *process, found *doctor.Settings) (*config.Config
 	if err != nil {
 		return nil, nil, err
 	}
+	// They were found when this process's variables were read.
 	for _, w := range p.warnings {
 		found.Doubtful = append(found.Doubtful, doctor.Fault{Text: w.Text, Cure: w.Hint})
 	}
 	// kong stops at the first bad value; asked one by one, all of them are found.
 	for _, flag := range parser.Model.Children[0].Flags {
+		// Children[0] is serve, the parser's only command. Resolve needs neither of the first two arguments.
 		if _, err := p.env.Resolve(nil, nil, flag); err != nil {
 			wrong := fault(err)
 			wrong.Cure = "correct it, or leave it out for the default ('unset " + flag.Tag.Get(config.VarTag) + "'). It is: " + wrong.Cure
@@ -245,6 +248,7 @@ func oneTurn(ctx context.Context, p *process, cfg *config.Config, asked *auth.Cl
 	s := &Instance{backends: up.backends}
 	// After the gateway, which may have a run of theirs.
 	defer s.closeBackends()
+	// No store, no files, no other replicas: one short turn needs none of them.
 	g := gateway.New(gateway.Config{Backends: up.backends, Catalog: catalog.New(catalog.Config{}), Unconfigured: unconfigured, Log: log})
 	defer g.Close(ctx)
 	req := &agent.Request{
@@ -305,6 +309,7 @@ func bridgeOf(p *process, cfg *config.Config, s *doctor.Subject) {
 	// What stands before the colon; the rest is for 'upstream status'.
 	kind, _, _ := strings.Cut(how, ":")
 	b.Version, b.Dir, b.Confinement, b.Unconfined = found.Version, found.Dir, kind, launcher == nil
+	// A folder that was named is the user's own affair: 'upstream install' would not replace it.
 	if cfg.SDKBridge.Dir != "" {
 		b.Named = "COMPOSER_SDK_BRIDGE"
 	}
@@ -315,6 +320,7 @@ func bridgeOf(p *process, cfg *config.Config, s *doctor.Subject) {
 
 // storeOf fills in the database.
 func storeOf(p *process, cfg *config.Config, s *doctor.Subject) error {
+	// Nothing is opened: this is only the name.
 	where, err := dsn(p, &cfg.Storage)
 	if err != nil {
 		s.Settings.Wrong = append(s.Settings.Wrong, fault(err))
@@ -338,6 +344,7 @@ func storeOf(p *process, cfg *config.Config, s *doctor.Subject) error {
 			}
 		}
 		all, err := sqlstore.MigrateStatus(ctx, where)
+		// A zero time is a step that was not applied yet.
 		for _, m := range all {
 			if m.Applied.IsZero() {
 				names = append(names, m.Name)
@@ -365,6 +372,7 @@ func folders(p *process, cfg *config.Config, s *doctor.Subject) {
 // ports are what serve listens on.
 func ports(cfg *config.Config) []doctor.Port {
 	list := []doctor.Port{{Addr: string(cfg.Addr), Flag: "--addr", What: "the gateway", Another: nextPort(string(cfg.Addr))}}
+	// Those of --http-addr and --replica-addr are not looked at.
 	if cfg.MetricsAddr != "" {
 		list = append(list, doctor.Port{Addr: string(cfg.MetricsAddr), Flag: "--metrics-addr", What: "the metrics", Another: nextPort(string(cfg.MetricsAddr))})
 	}

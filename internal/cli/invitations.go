@@ -29,6 +29,7 @@ type invitationsListCmd struct {
 // Run prints the invitations as a table, those that are no good any more, too, until they are swept away.
 func (c *invitationsListCmd) Run(ctx context.Context, p *process) error {
 	return withStore(ctx, p, &c.Storage, func(db store.Store) error {
+		// The newest; no operator has so many that older ones would be missing.
 		all, err := db.ListInvitations(ctx, hosted.MostInvitations)
 		if err != nil {
 			return err

@@ -37,6 +37,7 @@ type limitFlags struct {
 // change applies the flags to a key.
 func (f *keyFlags) change(k *store.Key, now time.Time) {
 	set(&k.Name, f.Name)
+	// "never" is a zero time, which takes the end away.
 	if f.Expires != nil {
 		k.Expires = f.Expires.from(now)
 	}
@@ -104,6 +105,7 @@ type keysLimitCmd struct {
 // Run changes a key and says what it may then.
 func (c *keysLimitCmd) Run(ctx context.Context, p *process) error {
 	return withOperator(ctx, p, &c.Storage, func(o *hosted.Operator) error {
+		// The function is given the key as it is stored. Of two commands at the same time the later one wins.
 		key, err := o.ChangeKey(ctx, c.Key, func(k *store.Key) error {
 			// Cleared first, so that one command can replace all limits by others.
 			if c.Clear {
@@ -144,6 +146,7 @@ type dollarLimit float64
 func (l *dollarLimit) UnmarshalText(text []byte) error {
 	// The bound keeps infinity out, and what no budget has.
 	const most = 1e9
+	// Written so that NaN, of which every comparison is false, is refused, too.
 	n, err := strconv.ParseFloat(strings.TrimPrefix(string(text), "$"), 64)
 	if err != nil || !(n >= 0 && n <= most) {
 		return fmt.Errorf("%q is not an amount of US dollars, such as 2.50; 0 is no limit", text)

@@ -74,6 +74,7 @@ func (m *page) commands(node *kong.Node) {
 		if child.Hidden {
 			continue
 		}
+		// A subsection each, also for commands below commands: man has no third level.
 		m.macro(".SS")
 		m.text(typed(child))
 		m.text(child.Help)

@@ -57,6 +57,7 @@ func (c *modelsCmd) Run(ctx context.Context, p *process) error {
 
 // dollars is a price for people; a dash when it isn't known. It is rounded to cents, of a million tokens.
 func dollars(usd float64) string {
+	// No model is free: 0 is a price that our table lacks.
 	if usd == 0 {
 		return "-"
 	}

@@ -68,6 +68,7 @@ func (s *Instance) ServeReplicas(l net.Listener) error {
 // on elsewhere, from the transcript.
 func (s *Instance) awaitParked(ctx context.Context) {
 	s.await(ctx, func() bool {
+		// Three counts, none of which is enough: a run that was taken up is a turn, or a job of a background response.
 		n, _ := s.gateway.Parked()
 		return n == 0 && s.server.Turns() == 0 && s.responses.Jobs() == 0
 	})

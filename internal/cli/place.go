@@ -74,6 +74,7 @@ func (f *gatewayFlags) means(note *running.Gateway) bool {
 	if err != nil {
 		return false
 	}
+	// By host and port alone: the scheme and a path don't change which process is meant.
 	if given.Host == note.Address {
 		return true
 	}
@@ -140,6 +141,7 @@ func (pl *place) warnOfCertificate(ctx context.Context, p *process, caFile strin
 	if err != nil {
 		return err
 	}
+	// A warning is not worth a longer wait.
 	const patience = 5 * time.Second
 	dialer := &tls.Dialer{NetDialer: &net.Dialer{Timeout: patience}, Config: &tls.Config{RootCAs: roots, ServerName: u.Hostname()}}
 	conn, err := dialer.DialContext(ctx, "tcp", pl.note.Address)
@@ -226,6 +228,7 @@ func (c *serveCmd) leaveNote(p *process, addr net.Addr, warn func(error)) (forge
 			note.Certificate = c.TLSCert
 		}
 	}
+	// Serving goes on without the note; the other commands then use the settings.
 	if err := running.Write(dir, note); err != nil {
 		warn(err)
 		return func() {}

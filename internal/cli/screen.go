@@ -39,6 +39,7 @@ func newScreen(w io.Writer) *screen {
 // show shows a page. Each line is written over the one that was there, so that nothing flickers.
 func (s *screen) show(page string) error {
 	if s.terminal {
+		// What is left of a longer line, or of a longer page, is cleared behind the new one.
 		page = home + strings.ReplaceAll(page, "\n", clearLine+"\n") + clearBelow
 	}
 	_, err := io.WriteString(s.w, page)

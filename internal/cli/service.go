@@ -110,6 +110,7 @@ func (c *serviceInstallCmd) address(state string) (string, error) {
 
 // warnOfUnseen names the settings of this shell, which the service does not see.
 func warnOfUnseen(p *process) {
+	// A warning and no error: the same setting may be in the .env of the state folder already.
 	var unseen []string
 	// p.variables are those that any command knows. The ones that are set here are most likely meant for the gateway.
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(p.variables))) {
@@ -137,6 +138,7 @@ func (c *serviceUninstallCmd) Run(ctx context.Context, p *process) error {
 			fmt.Fprintf(p.stderr, "composer-api: warning: %v\n", err) // it may not run; the file goes all the same
 		}
 	}
+	// A file that can't be removed is an error: the service would still count as installed.
 	if err := m.Remove(); err != nil {
 		return err
 	}
@@ -159,6 +161,7 @@ func (c *serviceStatusCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	// The manager's own words: each shows other things, and people who know it find their way in them.
 	return tell(ctx, p, p.stdout, m.Status)
 }
 
@@ -182,8 +185,8 @@ func (c *serviceLogsCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	// The first line of the tail may be half of one.
 	defer file.Close()
+	// Of a longer file only the end is shown, and its first line may be half of one.
 	if info, err := file.Stat(); err == nil && info.Size() > logTail {
 		_, err = file.Seek(-logTail, io.SeekEnd)
 		if err != nil {
@@ -198,6 +201,7 @@ func (c *serviceLogsCmd) Run(ctx context.Context, p *process) error {
 func installed(p *process) (m *service.Manager, state string, err error) {
 	m, state, err = manager(p, nil)
 	if err == nil && !m.Installed() {
+		// Whether it runs is another question, which the manager's Status answers.
 		err = &hinted{errors.New("no service is installed"), "'composer-api service install' installs one"}
 	}
 	return m, state, err
@@ -237,6 +241,7 @@ func tell(ctx context.Context, p *process, out io.Writer, line []string) error {
 	}
 	// With the process's variables: systemctl --user finds its manager by XDG_RUNTIME_DIR.
 	command := exec.CommandContext(ctx, program, line[1:]...)
+	// No stdin: nobody is asked anything by a manager.
 	command.Stdout, command.Stderr, command.Env = out, p.stderr, p.env.Process()
 	if err := command.Run(); err != nil {
 		return &hinted{fmt.Errorf("'%s' failed: %w", strings.Join(line, " "), err), "what it has printed says why; where nobody is logged in, 'loginctl enable-linger' starts the user's manager on Linux"}

@@ -67,6 +67,7 @@ func (c *setupClientCmd) Run(ctx context.Context, p *process) error {
 		}
 		return c.setUp(m, client, gateway, asker)
 	}
+	// Without a name: all that are found here.
 	found := false
 	// In the order of the table, which is that of 'setup list'. An error of one client is printed,
 	// and the next is set up all the same.
@@ -102,6 +103,7 @@ func (c *setupClientCmd) setUp(m *setup.Machine, client setup.Client, gateway *s
 	if err != nil {
 		return &hinted{err, "correct the file, or set the client up by hand: the README says what it needs"}
 	}
+	// A person who says no gets no steps: without the change they are of no use.
 	if err := asker.apply(plan, client.Name+" is set up; '"+asker.p.program()+" setup undo "+client.ID+"' puts it back"); err != nil {
 		return err
 	}
@@ -249,6 +251,7 @@ func (c *setupVerifyCmd) Run(ctx context.Context, p *process) error {
 		fmt.Fprintf(p.stdout, "result    ok: the model called a tool, %s ran it, and the answer has its result\n", client.Name)
 		return nil
 	}
+	// What the client has printed helps only after a failure.
 	fmt.Fprintf(p.stdout, "printed\n%s\n", result.Output)
 	failed := fmt.Errorf("%s did not give the answer that only its tool could have told", client.Name)
 	if result.Edits {
@@ -272,6 +275,7 @@ func machine(p *process) (*setup.Machine, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Everything that package setup looks at is in this value, so that its tests can have a machine of any system.
 	return &setup.Machine{GOOS: runtime.GOOS, Getenv: p.env.Get, LookPath: lookPath(p.env.Get("PATH")), State: state}, nil
 }
 
@@ -328,6 +332,7 @@ func (a *asker) apply(plan *setup.Plan, done string) error {
 		}
 		return nil
 	}
+	// The local token is masked in it. A plan that only ends a record has none.
 	if diff := plan.Diff(); diff != "" {
 		fmt.Fprint(a.p.stdout, diff)
 	}

@@ -43,6 +43,7 @@ func (s *Instance) figures() []pages.Figure {
 	now := s.live()
 	now.Today = s.today.Tally()
 	var list []pages.Figure
+	// live has left Today out, as GET /status fills it in by itself.
 	for _, row := range rows(&now) {
 		list = append(list, pages.Figure{Name: row.name, Value: row.value})
 	}
@@ -142,6 +143,7 @@ func (c *statusCmd) Run(ctx context.Context, p *process) error {
 		}
 		return c.print(p.stdout, root, report)
 	}
+	// From here on Ctrl-C is the normal end, and no error.
 	screen := newScreen(p.stdout)
 	defer screen.close()
 	// A question that takes longer than the interval is never overtaken by the next: ticks are dropped meanwhile.
@@ -186,6 +188,7 @@ func (c *statusCmd) print(w io.Writer, root string, r *status.Report) error {
 		state = "takes no new turns: it is being shut down"
 	}
 	fmt.Fprintf(w, "composer-api %s on %s, up for %v, %s\n", r.Version, root, time.Since(r.Since).Round(time.Second), state)
+	// 16 is the longest name and a blank.
 	fmt.Fprintf(w, "%-16s%s\n", "Upstreams", upstreamState(r))
 	for _, row := range rows(r) {
 		fmt.Fprintf(w, "%-16s%s\n", row.name, row.value)
@@ -208,6 +211,7 @@ func upstreamState(r *status.Report) string {
 
 // ownToken is the local token of this user; none is no error, because a demo asks for none.
 func ownToken(p *process) (agent.Secret, error) {
+	// The token is in the state folder of the user who runs this command, so the gateway of another user refuses it.
 	dir, err := p.env.StateDir()
 	if err != nil {
 		return agent.Secret{}, err

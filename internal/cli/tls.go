@@ -81,6 +81,7 @@ func (c *serveCmd) listenPlain(ctx context.Context) (net.Listener, error) {
 	if c.HTTPAddr == "" {
 		return nil, nil
 	}
+	// Ports below 1024, as 80 is, need a permission on most systems.
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", string(c.HTTPAddr))
 	if err != nil {
 		return nil, &hinted{err, "choose another address with --http-addr or COMPOSER_HTTP_ADDR, or leave it out"}
@@ -105,6 +106,7 @@ func toTLS(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "This address is for https:// only.", http.StatusBadRequest)
 		return
 	}
+	// The name is the client's own: it asked for this host, so it is sent to no other place.
 	host := r.Host
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name

@@ -40,6 +40,7 @@ func (upgradeCmd) Help() string {
 func (c *upgradeCmd) Run(ctx context.Context, p *process) error {
 	ctx, cancel := context.WithTimeout(ctx, upgradeTimeout)
 	defer cancel()
+	// One bound for all of it, the checks by package managers included.
 	u, err := c.upgrader(p)
 	if err != nil {
 		return err
@@ -72,6 +73,7 @@ func (c *upgradeCmd) Run(ctx context.Context, p *process) error {
 	case owned:
 		return &hinted{fmt.Errorf("%s belongs to %s, which would not know of the new program", u.Program, owner.Name), owner.Command}
 	}
+	// Printed before the download, which may take minutes.
 	fmt.Fprintf(p.stdout, "upgrading %s from %s to %s\n", u.Program, u.Version, newest.Version)
 	if err := u.Install(ctx, newest); err != nil {
 		return upgradeHint(err)
@@ -83,6 +85,7 @@ func (c *upgradeCmd) Run(ctx context.Context, p *process) error {
 func (c *upgradeCmd) upgrader(p *process) (*upgrade.Upgrader, error) {
 	// releases and releaseKey are set by the linker when a release is built (version.go).
 	from := cmp.Or(string(c.Releases), releases)
+	// A program that was built from the source has no place where its releases are.
 	if from == "" && !c.Rollback {
 		return nil, &hinted{errors.New("this program does not know where its releases are: it was not made by a release"), "build it from its source, or set COMPOSER_RELEASES to where releases are"}
 	}
@@ -106,6 +109,7 @@ func (c *upgradeCmd) upgrader(p *process) (*upgrade.Upgrader, error) {
 
 // askVersion runs a program of ours and returns its version.
 func askVersion(ctx context.Context, program string) (string, error) {
+	// The context of the whole upgrade would let a program that hangs wait for minutes.
 	const most = 30 * time.Second // a virus scanner looks at it first
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
@@ -142,6 +146,7 @@ func restart(p *process, done string) error {
 
 // upgradeHint is an error of package upgrade as the command line prints it.
 func upgradeHint(err error) error {
+	// Anything else is printed as it is.
 	var known *upgrade.Error
 	if errors.As(err, &known) {
 		return &hinted{known, known.Hint}

@@ -194,6 +194,7 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	// log is to show what the client saw. So there are two recorders in front of one gateway.
 	turns := record(openai.Status)
 	// What clients have sent is remembered in a part of the memory for conversations.
+	// One value for chat completions and messages and responses, so the share is not multiplied by the surfaces.
 	sent := known.New(known.Config{Bytes: remembered() / sentShare})
 	// Nil for a server that is alone: then nobody else has to be told which responses are here.
 	var held func(owner, id string, d time.Duration)
