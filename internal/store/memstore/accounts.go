@@ -47,6 +47,7 @@ func (s *Store) SignUp(ctx context.Context, a store.Account, k store.Key, d stor
 	if _, known := s.db.keys[k.ID]; known {
 		return store.Account{}, store.ErrConflict
 	}
+	// It uses the invitation up, so it comes after the check that can still refuse the sign-up.
 	if err := s.db.letIn(a.ID, d); err != nil {
 		return store.Account{}, err
 	}
@@ -125,6 +126,7 @@ func (s *Store) LimitAccount(ctx context.Context, id string, limits store.KeyLim
 	if !known {
 		return store.ErrNotFound
 	}
+	// All limits at once, as the interface says: zero ones are taken away.
 	a.Limits = keptLimits(limits)
 	s.db.accounts[id] = a
 	return nil

@@ -15,6 +15,7 @@ func (s *Store) AddAudit(ctx context.Context, e store.AuditEntry) error {
 		return err
 	}
 	defer done()
+	// Entries are never changed, so a second one with the id is refused.
 	if _, known := s.db.audits[e.ID]; known {
 		return store.ErrConflict
 	}
@@ -30,6 +31,7 @@ func (s *Store) ListAudits(ctx context.Context, limit int) ([]store.AuditEntry, 
 		return nil, err
 	}
 	defer done()
+	// An entry has no bytes and no lists, so a copy of the struct shares nothing.
 	list := slices.Collect(maps.Values(s.db.audits))
 	slices.SortFunc(list, func(a, b store.AuditEntry) int { return newest(a.At, b.At, b.ID, a.ID) })
 	return list[:min(len(list), limit)], nil

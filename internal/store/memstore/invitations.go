@@ -32,6 +32,7 @@ func (s *Store) AddInvitation(ctx context.Context, i store.Invitation) error {
 		return err
 	}
 	defer done()
+	// The hash is unique, too: letIn looks for it alone.
 	for _, old := range s.db.invitations {
 		if old.ID == i.ID || old.Hash == i.Hash {
 			return store.ErrConflict
@@ -79,6 +80,7 @@ func (s *Store) RevokeInvitation(ctx context.Context, id string, at time.Time) e
 	if !known {
 		return store.ErrNotFound
 	}
+	// The first revocation counts, as for keys.
 	if i.Revoked.IsZero() {
 		i.Revoked = stamp(at)
 		s.db.invitations[id] = i
@@ -106,6 +108,7 @@ func (s *Store) CountAttempt(ctx context.Context, a store.Attempt) (again time.T
 	for len(times) > 0 && !times[0].Add(a.Window).After(at) {
 		times = times[1:]
 	}
+	// Full. The oldest that still counts says when there is room; this attempt is not recorded.
 	if len(times) >= a.Most {
 		return times[0].Add(a.Window), nil
 	}

@@ -188,6 +188,7 @@ func (s *Store) Sweep(ctx context.Context) (gone int64, err error) {
 	}
 	defer done()
 	db := s.db
+	// Each table by its own rule of age. The order matters for the last two only: an expired response may be the last that needed a hidden one.
 	gone += sweep(db.sessions, func(v store.Session) bool { return db.over(v.Expires) })
 	gone += sweep(db.audits, func(v store.AuditEntry) bool { return db.over(v.At.Add(store.AuditAge)) })
 	// Replicas are not counted: SQL stores don't, either.
@@ -229,6 +230,7 @@ func (db *Database) Dump() string {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	var b strings.Builder
+	// Runners and replicas are left out: they have ids and addresses of processes alone.
 	for _, table := range []any{db.accounts, db.keys, db.logs, db.audits, db.invitations, db.attempts, db.sessions, db.parked} {
 		fmt.Fprintf(&b, "%q\n", table)
 	}

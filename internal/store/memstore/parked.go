@@ -16,6 +16,7 @@ func (s *Store) PutParkedCalls(ctx context.Context, calls []store.ParkedCall) er
 	}
 	defer done()
 	for _, c := range calls {
+		// The replica that parked a call last has it.
 		c.Expires = stamp(c.Expires)
 		s.db.parked[c.Key] = c
 	}
@@ -45,6 +46,7 @@ func (s *Store) RenewReplica(ctx context.Context, r store.Replica, lease time.Du
 		return err
 	}
 	defer done()
+	// The whole row: an address of "" takes the replica off the list of those that take new turns.
 	s.db.replicas[r.ID] = liveReplica{r.Address, time.Now().Add(lease)}
 	return nil
 }
@@ -81,6 +83,7 @@ func (s *Store) EndReplica(ctx context.Context, id string) error {
 		return err
 	}
 	defer done()
+	// Its parked calls stay until they expire; ParkedAt finds none of them without the replica.
 	delete(s.db.replicas, id)
 	return nil
 }

@@ -70,16 +70,19 @@ func (s *Store) RenewRunner(ctx context.Context, runner string, lease time.Durat
 		return err
 	}
 	defer done()
+	// By time.Now, which stands for the database's clock.
 	s.db.runners[runner] = time.Now().Add(lease)
 	return nil
 }
 
 // running reports whether a request that has no end counts as running. db.mu is held.
 func (db *Database) running(l store.RequestLog, now time.Time) bool {
+	// A process that has just started may not have its first lease yet.
 	if l.Created.After(now.Add(-store.RunnerLease)) {
 		return true
 	}
 	if l.Runner == "" {
+		// A row of a version that knew no runners: its age decides.
 		return l.Created.After(now.Add(-store.RunningFor))
 	}
 	return db.runners[l.Runner].After(time.Now())
@@ -97,6 +100,7 @@ func (db *Database) used(now time.Time, counts func(store.RequestLog) bool) (u s
 		if l.Status == 0 && db.running(l, now) {
 			u.Running++
 		}
+		// The sliding minute, with what its requests have taken so far.
 		if l.Created.After(now.Add(-time.Minute)) {
 			u.Requests++
 			u.Tokens += l.InputTokens + l.OutputTokens
@@ -142,6 +146,7 @@ func (s *Store) ListRequests(ctx context.Context, q store.RequestQuery) ([]store
 	var list []store.RequestLog
 	for _, l := range s.db.logs {
 		if asked(q.Account, l.Account) && asked(q.KeyID, l.KeyID) && asked(q.ID, l.ID) && asked(q.RequestID, l.RequestID) && (!q.Failed || l.ErrorCode != "") {
+			// A log has no bytes and no lists, so this is a copy.
 			list = append(list, l)
 		}
 	}

@@ -213,6 +213,7 @@ func (s *Store) AbandonedResponses(ctx context.Context, self string, limit int) 
 	defer done()
 	var rows []*responseRow
 	for k := range s.db.responses {
+		// Its own are left out: a process knows which jobs it works on.
 		if r := s.db.found(k.owner, k.id); r != nil && r.Runner != "" && r.Runner != self && r.leaseUntil.Before(time.Now()) {
 			rows = append(rows, r)
 		}
@@ -328,6 +329,7 @@ func (s *Store) DeleteConversation(ctx context.Context, owner, backend string, h
 		return err
 	}
 	defer done()
+	// No error when there is none, as for sessions.
 	delete(s.db.conversations, conversationKey(owner, backend, hash))
 	return nil
 }

@@ -65,6 +65,7 @@ func (db *Database) evict(all []evictable, keep rowKey, remove func(rowKey)) {
 		if rows <= db.limits.OwnerRows && size <= db.limits.OwnerBytes {
 			return
 		}
+		// Both still count, so the ones that may go have to make up for them.
 		if e.key == keep || e.stays {
 			continue
 		}

@@ -10,9 +10,9 @@ import (
 
 // The exam's questions about accounts and hosted keys.
 
-// account and key make rows with every field set, so that a field which a store forgets shows.
+// account and key make rows with all texts and times set, so that a field which a store forgets shows.
 
-// The sealed key has a NUL in it: it is bytes.
+// account makes an account without limits. The sealed key has a NUL in it: it is bytes.
 func account(id string) store.Account {
 	return store.Account{
 		ID: id, Email: id + "@example.com", Name: "Ada", SealedKey: []byte("sealed\x00" + id), KeyHint: "crsr_…a1b2",
@@ -20,7 +20,7 @@ func account(id string) store.Account {
 	}
 }
 
-// key makes a hosted key; its hash is that of its id.
+// key makes a hosted key with limits that is good for a day; its hash is that of its id.
 func key(id, account string) store.Key {
 	return store.Key{
 		ID: id, Account: account, Hash: sha256.Sum256([]byte(id)), Hint: "cmp_…" + id, Created: epoch,
@@ -95,6 +95,7 @@ var accountCases = []examCase{
 	{name: "a sealed key is replaced only if nobody was faster", run: func(e *exam) {
 		signUp(e, account("acct_1"), key("key_1", "acct_1"))
 		e.ok(e.ReplaceSealedKey(e.ctx, "acct_1", account("acct_1").SealedKey, []byte("resealed")))
+		// The old value is the condition: whoever has read it before the replacement comes too late.
 		e.fails(e.ReplaceSealedKey(e.ctx, "acct_1", account("acct_1").SealedKey, []byte("too late")), store.ErrConflict)
 		e.fails(e.ReplaceSealedKey(e.ctx, "acct_2", []byte("x"), []byte("y")), store.ErrNotFound)
 		e.same(string(get[store.Account](e)(e.Account(e.ctx, "acct_1")).SealedKey), "resealed")
@@ -133,6 +134,7 @@ var accountCases = []examCase{
 		e.ok(e.DeleteAccount(e.ctx, "acct_1"))
 		e.same(left("acct_1"), make([]bool, 8))
 		e.same(left("acct_2"), []bool{true, true, true, true, true, true, true, true})
+		// A second time there is nothing to delete, and the caller is told.
 		e.fails(e.DeleteAccount(e.ctx, "acct_1"), store.ErrNotFound)
 	}},
 }
@@ -166,6 +168,7 @@ var keyCases = []examCase{
 	}},
 	// Its owner has several, each for a machine of theirs.
 	{name: "a key is added to an account and changed", run: func(e *exam) {
+		// There is no account yet, and a key makes none.
 		e.fails(e.AddKey(e.ctx, key("key_2", "acct_1")), store.ErrNotFound)
 		signUp(e, account("acct_1"), key("key_1", "acct_1"))
 		e.ok(e.AddKey(e.ctx, key("key_2", "acct_1")))
@@ -181,12 +184,14 @@ var keyCases = []examCase{
 		k, _, err = e.Key(e.ctx, "key_2")
 		e.ok(err)
 		e.same(k, want)
+		// A change never adds a key.
 		e.fails(e.ChangeKey(e.ctx, key("key_3", "acct_1")), store.ErrNotFound)
 	}},
 	// When a leaked key was revoked first is what an operator wants to know.
 	{name: "a revoked key stays, with the time of its first revocation", run: func(e *exam) {
 		signUp(e, account("acct_1"), key("key_1", "acct_1"))
 		e.ok(e.RevokeKey(e.ctx, "key_1", at(time.Hour)))
+		// Again, later: no error, and no change.
 		e.ok(e.RevokeKey(e.ctx, "key_1", at(2*time.Hour)))
 		k, _, err := e.Key(e.ctx, "key_1")
 		e.ok(err)

@@ -93,6 +93,7 @@ var documentCases = []examCase{
 		} {
 			e.fails(gone, store.ErrNotFound)
 		}
+		// Without the document the list is an error, and not empty.
 		_, err = e.ListParts(e.ctx, "k:2", "doc_1", whole)
 		e.fails(err, store.ErrNotFound)
 		// Its parts went with it.
@@ -128,10 +129,12 @@ var documentCases = []examCase{
 		e.same(listed(e, "k:1", "parcel", whole), "x")
 		e.same(listed(e, "k:3", "letter", whole), "")
 		e.same(listed(e, "k:1", "letter", store.Page{Limit: 2}), "a c")
+		// After is the last id of the page before. It goes on at the next one in the same order.
 		e.same(listed(e, "k:1", "letter", store.Page{Limit: 2, After: "c"}), "b e")
 		e.same(listed(e, "k:1", "letter", store.Page{Limit: 9, After: "e"}), "d")
 		e.same(listed(e, "k:1", "letter", store.Page{Limit: 2, Descending: true}), "d e")
 		e.same(listed(e, "k:1", "letter", store.Page{Limit: 9, Descending: true, After: "b"}), "c a")
+		// Of another kind, of another owner, and of nobody: the caller can't tell which.
 		for _, unknown := range []string{"x", "y", "z"} {
 			_, err := e.ListDocuments(e.ctx, "k:1", "letter", store.Page{Limit: 9, After: unknown})
 			e.fails(err, store.ErrNotFound)
@@ -149,6 +152,7 @@ var documentCases = []examCase{
 		e.same(partsOf(e, "k:1", "doc_1", store.Page{Limit: 2, Descending: true, After: "a"}), "d")
 		e.ok(e.DeletePart(e.ctx, "k:1", "doc_1", "c"))
 		e.fails(e.DeletePart(e.ctx, "k:1", "doc_1", "c"), store.ErrNotFound)
+		// A page can't go on after a part that is gone.
 		_, err := e.ListParts(e.ctx, "k:1", "doc_1", store.Page{Limit: 2, After: "c"})
 		e.fails(err, store.ErrNotFound)
 		// f is new, a is not: f must not be added either.
@@ -228,6 +232,7 @@ var documentCases = []examCase{
 		// What alone is over the limit is refused, and evicts nobody.
 		e.fails(put("k:1", "f", 6, 100_001), store.ErrTooLarge)
 		e.fails(e.AddParts(e.ctx, "k:1", "e", at(0), []store.DocumentPart{{ID: "1", Data: make([]byte, 100_000)}}), store.ErrTooLarge)
+		// The part that was refused is not there either.
 		e.same(partsOf(e, "k:1", "e", whole), "")
 		e.same(listed(e, "k:2", "letter", whole), "z")
 		// What is deleted counts no longer.

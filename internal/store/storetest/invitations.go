@@ -40,6 +40,7 @@ var invitationCases = []examCase{
 		_, err := e.Invitation(e.ctx, "inv_9")
 		e.fails(err, store.ErrNotFound)
 		e.ok(e.RevokeInvitation(e.ctx, "inv_1", at(time.Minute)))
+		// The first revocation counts.
 		e.ok(e.RevokeInvitation(e.ctx, "inv_1", at(time.Hour)))
 		e.fails(e.RevokeInvitation(e.ctx, "inv_9", epoch), store.ErrNotFound)
 		first.Revoked = at(time.Minute)
@@ -54,6 +55,7 @@ var invitationCases = []examCase{
 			_, err := e.SignUp(e.ctx, account("acct_"+name), key("key_"+name+fmt.Sprint(e.now.UnixNano()), "acct_"+name), d)
 			return err
 		}
+		// None, an unknown one, and one whose end has come.
 		e.fails(enter("a", store.Door{Closed: true, At: epoch}), store.ErrNotInvited)
 		e.fails(enter("a", with("inv_9", epoch)), store.ErrNotInvited)
 		e.fails(enter("a", with("inv_1", at(24*time.Hour))), store.ErrNotInvited) // its end
@@ -81,6 +83,7 @@ var invitationCases = []examCase{
 		e.ok(e.AddInvitation(e.ctx, invitation("inv_1", 1)))
 		_, err := e.SignUp(e.ctx, account("acct_2"), key("key_1", "acct_2"), with("inv_1", epoch))
 		e.fails(err, store.ErrConflict)
+		// The only use is still there.
 		_, err = e.SignUp(e.ctx, account("acct_2"), key("key_2", "acct_2"), with("inv_1", epoch))
 		e.ok(err)
 	}},
@@ -98,6 +101,7 @@ var invitationCases = []examCase{
 			}
 			return err
 		})
+		// Twenty have tried, and seven may.
 		e.same(refused.Load(), int32(13))
 		e.same(len(get[[]store.Account](e)(e.ListAccounts(e.ctx, "", 100))), 7)
 	}},
@@ -146,6 +150,7 @@ var attemptCases = []examCase{
 			}
 			return err
 		})
+		// Twenty have tried, and five may.
 		e.same(refused.Load(), int32(15))
 	}},
 	// Otherwise each address that was ever seen would leave a row behind.

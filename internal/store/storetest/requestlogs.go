@@ -43,6 +43,7 @@ var limitCases = []examCase{
 		signUp(e, account("acct_2"), key("key_2", "acct_2"))
 		// Nothing yet, and nothing of another key's.
 		e.same(admitted(e, epoch), store.KeyUsage{})
+		// A second apart, so that each leaves the minute at a time of its own.
 		for i := range 3 {
 			l := requestLog(fmt.Sprint("log_", i))
 			l.Created = at(time.Duration(i) * time.Second)
@@ -53,6 +54,7 @@ var limitCases = []examCase{
 		e.ok(e.BeginRequest(e.ctx, other))
 		e.same(admitted(e, at(3*time.Second)), store.KeyUsage{Running: 3, Requests: 3, Oldest: epoch})
 
+		// Two of the three end: one well, one with an error. Both have cost something.
 		l := requestLog("log_0")
 		l.Status, l.InputTokens, l.OutputTokens, l.CostUSD = 200, 1<<40, 2, 0.25
 		e.ok(e.FinishRequest(e.ctx, l))
@@ -64,6 +66,7 @@ var limitCases = []examCase{
 		e.same(admitted(e, at(time.Minute)), store.KeyUsage{Running: 1, Requests: 2, Tokens: 30, Oldest: at(time.Second), DayUSD: 0.75, MonthUSD: 0.75})
 		// The third request never ended: its process has died.
 		e.same(admitted(e, at(store.RunningFor+time.Minute)), store.KeyUsage{DayUSD: 0.75, MonthUSD: 0.75})
+		// The next day, and the next month.
 		e.same(admitted(e, at(24*time.Hour)), store.KeyUsage{MonthUSD: 0.75})
 		e.same(admitted(e, at(31*24*time.Hour)), store.KeyUsage{})
 	}},
@@ -106,6 +109,7 @@ var limitCases = []examCase{
 			return l
 		}, func(s store.Standing) bool { return s.AccountUsed.Running < 7 })
 		e.same(refused, 33)
+		// The seven end, and something of another account begins. Both are told apart below.
 		for _, l := range get[[]store.RequestLog](e)(e.ListRequests(e.ctx, store.RequestQuery{Limit: 100})) {
 			l.Status, l.InputTokens, l.CostUSD = 200, 10, 0.25
 			e.ok(e.FinishRequest(e.ctx, l))
@@ -150,6 +154,7 @@ var limitCases = []examCase{
 	// The account may be deleted at any time, and the key be another account's.
 	{name: "only a key of the account is admitted", run: func(e *exam) {
 		admit := func(store.Standing) error { return nil }
+		// Neither the account nor the key is there yet.
 		e.fails(e.AdmitRequest(e.ctx, requestLog("log_1"), admit), store.ErrNotFound)
 		signUp(e, account("acct_1"), key("key_1", "acct_1"))
 		signUp(e, account("acct_2"), key("key_2", "acct_2"))
@@ -239,6 +244,7 @@ var requestLogCases = []examCase{
 		e.same(ids(store.RequestQuery{ID: "log_1"}), []string{"log_1"})
 		e.same(ids(store.RequestQuery{Failed: true}), []string{"log_1"})
 		e.same(ids(store.RequestQuery{Account: "acct_2"}), []string(nil))
+		// A row that isn't there, and rows that the query doesn't find: all the same to the caller.
 		for _, q := range []store.RequestQuery{{After: "log_9"}, {After: "log_1", KeyID: "key_1"}, {After: "log_1", Account: "acct_2"}} {
 			q.Limit = 10
 			_, err := e.ListRequests(e.ctx, q)
@@ -258,6 +264,7 @@ var auditCases = []examCase{
 		e.fails(e.AddAudit(e.ctx, first), store.ErrConflict)
 		e.same(get[[]store.AuditEntry](e)(e.ListAudits(e.ctx, 10)), []store.AuditEntry{second, first})
 		e.same(get[[]store.AuditEntry](e)(e.ListAudits(e.ctx, 1)), []store.AuditEntry{second})
+		// Exactly at its age an entry goes; the second is an hour younger.
 		e.now = epoch.Add(store.AuditAge)
 		e.same(get[int64](e)(e.Sweep(e.ctx)), int64(1))
 		e.same(get[[]store.AuditEntry](e)(e.ListAudits(e.ctx, 10)), []store.AuditEntry{second})

@@ -85,6 +85,7 @@ var responseCases = []examCase{
 		e.ok(e.CreateResponse(e.ctx, running("k:1", "resp_1", "host-1", time.Minute)))
 		mine := response("k:1", "resp_1", 0) // completed, no runner
 		e.ok(e.UpdateResponse(e.ctx, mine))
+		// It has revision 1, which the update above has made 2.
 		late := response("k:1", "resp_1", 0)
 		late.Status = "cancelled"
 		e.fails(e.UpdateResponse(e.ctx, late), store.ErrConflict)
@@ -138,6 +139,7 @@ var responseCases = []examCase{
 	// Every write of the runner shows that it is alive.
 	{name: "an update gives a new lease", run: func(e *exam) {
 		e.ok(e.CreateResponse(e.ctx, running("k:1", "resp_1", "host-1", -time.Minute)))
+		// It was abandoned; with the new lease it is not.
 		e.ok(e.UpdateResponse(e.ctx, running("k:1", "resp_1", "host-1", time.Minute)))
 		e.same(abandoned(e, e, "host-2", 10), []string(nil))
 		again := running("k:1", "resp_1", "host-1", -time.Minute)
@@ -213,6 +215,7 @@ var responseCases = []examCase{
 		e.ok(e.AppendEvents(e.ctx, "k:1", "b", events(0, 3)))
 		e.ok(e.DeleteResponse(e.ctx, "k:1", "a"))
 		e.ok(e.DeleteResponse(e.ctx, "k:1", "b"))
+		// Hidden from whoever asks for a response, and there for whoever continues one.
 		e.same(kept(e, "k:1"), "cde")
 		e.same(ancestors(), "abcde")
 		// What a continued turn needs of it is all there: content and predecessor.
@@ -226,6 +229,7 @@ var responseCases = []examCase{
 		e.fails(err, store.ErrNotFound)
 		// Neither has anything expired, nor is a hidden response without descendants.
 		e.same(get[int64](e)(e.Sweep(e.ctx)), int64(0))
+		// From the end: nobody continues d, and then nobody c. b is still needed by e.
 		e.ok(e.DeleteResponse(e.ctx, "k:1", "d"))
 		e.ok(e.DeleteResponse(e.ctx, "k:1", "c"))
 		e.same(ancestors(), "abe")
@@ -276,6 +280,7 @@ var responseCases = []examCase{
 		others.Owner = "k:2"
 		e.ok(e.CreateResponse(e.ctx, others))
 		e.same(kept(e, "k:1"), "bd")
+		// What no eviction can make room for is refused, and evicts nothing.
 		e.fails(e.CreateResponse(e.ctx, sized("e", 5, 110_000)), store.ErrTooLarge)
 		e.fails(e.UpdateResponse(e.ctx, sized("d", 4, 110_000)), store.ErrTooLarge)
 		e.same(kept(e, "k:1"), "bd")

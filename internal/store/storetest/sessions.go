@@ -51,6 +51,7 @@ var sessionCases = []examCase{
 		next.AgentID = "agent-2"
 		e.same(get[store.Session](e)(e.OpenSession(e.ctx, next)), next)
 	}},
+	// Upstream has lost the agent: the session gets another, or none.
 	{name: "a session can be replaced and forgotten", run: func(e *exam) {
 		get[store.Session](e)(e.OpenSession(e.ctx, session("k:1", "s", time.Hour)))
 		next := session("k:1", "s", 2*time.Hour)
@@ -84,6 +85,7 @@ var sessionCases = []examCase{
 
 // parkedCases are about which replica waits for the result of a call, and which replicas live.
 var parkedCases = []examCase{
+	// A client may send several results at once; one of them is enough to find the replica that waits.
 	{name: "a parked call is found by any of its keys, until it expires", run: func(e *exam) {
 		key := store.NewParkedKey("k:1", "call_1")
 		other := store.NewParkedKey("k:1", "call_2")
@@ -102,6 +104,7 @@ var parkedCases = []examCase{
 		e.now = at(time.Minute)
 		_, err = e.ParkedAt(e.ctx, [][32]byte{key})
 		e.fails(err, store.ErrNotFound)
+		// Only the expired one goes.
 		e.same(get[int64](e)(e.Sweep(e.ctx)), int64(1))
 		e.same(get[string](e)(e.ParkedAt(e.ctx, [][32]byte{other})), "10.0.0.2:8788")
 	}},
@@ -128,7 +131,9 @@ var parkedCases = []examCase{
 		_, err := e.ParkedAt(e.ctx, keys)
 		e.fails(err, store.ErrNotFound)
 	}},
+	// A replica that is about to end sends new turns on to one of these.
 	{name: "a replica takes new turns from when it says where until it says no more, or has died", run: func(e *exam) {
+		// Each time another replica asks, so that nothing can come from a cache.
 		open := func(want ...string) {
 			e.Helper()
 			if got := get[[]string](e)(e.open().OpenReplicas(e.ctx)); !slices.Equal(got, want) {

@@ -185,13 +185,14 @@ var wholeCases = []examCase{
 		_, a, err := other.Key(e.ctx, "key_1")
 		e.ok(err)
 		e.same(a, account("acct_1"))
+		// And the other way round.
 		e.ok(other.RevokeKey(e.ctx, "key_1", at(time.Hour)))
 		k, _, err := e.Key(e.ctx, "key_1")
 		e.ok(err)
 		e.same(k.Revoked, at(time.Hour))
 	}},
-	// Four rows expire at each of three times: a session, a response, a conversation and a log. An event
-	// goes with its response and isn't counted.
+	// Five rows expire at each of three times: a session, a response, a conversation, a document and a log. An event
+	// goes with its response and a part with its document; neither is counted.
 	{name: "the sweep takes what has expired and nothing else", limits: store.Limits{LogAge: 3 * time.Hour}, run: func(e *exam) {
 		signUp(e, account("acct_1"), key("key_1", "acct_1"))
 		for _, hours := range []time.Duration{1, 2, 4} {
@@ -212,6 +213,7 @@ var wholeCases = []examCase{
 			l.Created = at(until - 3*time.Hour) // so that it, too, is too old at until
 			e.ok(e.BeginRequest(e.ctx, l))
 		}
+		// A millisecond before the first time nothing goes; a second sweep of the same moment finds nothing.
 		for _, step := range []struct {
 			pass time.Duration
 			want int64
@@ -219,6 +221,7 @@ var wholeCases = []examCase{
 			e.pass(step.pass)
 			e.same(get[int64](e)(e.Sweep(e.ctx)), step.want)
 		}
+		// What is left: the rows of the third time, and the account, which has no end.
 		get[store.Response](e)(e.Response(e.ctx, "k:1", "4h0m0s"))
 		get[store.Account](e)(e.Account(e.ctx, "acct_1"))
 	}},
@@ -228,6 +231,7 @@ var wholeCases = []examCase{
 		a.Name = "Zoë 'x' \x00 \xff \\ $1 ?"
 		a = signUp(e, a, key("key_1", "acct_1"))
 		e.same(a.Name, "Zoë 'x' \uFFFD \uFFFD \\ $1 ?")
+		// Such an id names nothing, and that is the answer: no error of the database's.
 		for _, id := range []string{"\x00", "\xff", "' OR 1=1 --", "", "🜁"} {
 			_, err := e.Response(e.ctx, "k:1", id)
 			e.fails(err, store.ErrNotFound)

@@ -88,6 +88,7 @@ var completeCases = []examCase{
 	{name: "a change by one process is told to another", run: func(e *exam) {
 		there := e.open()
 		all, row, others := there.WatchResponse(aRef, true), there.WatchResponse(aRef, false), there.WatchResponse(store.ResponseRef{Owner: "k:2", ID: "resp_1"}, true)
+		// Until a process hears from the others a notice may be lost, so nothing is written before.
 		for _, w := range []store.Watch{all, row, others} {
 			defer w.Stop()
 			e.completed(w)
@@ -114,6 +115,7 @@ var completeCases = []examCase{
 		for i := range int64(20) {
 			e.ok(e.AppendEvents(e.ctx, "k:1", "resp_1", []store.Event{{Sequence: i, Data: []byte("x")}}))
 			e.told(w)
+			// At once, without waiting: the notice comes after the commit.
 			if events := get[[]store.Event](e)(there.ListEvents(e.ctx, "k:1", "resp_1", i-1, 10)); len(events) != 1 {
 				e.Fatalf("event %d was told of, and %d are there", i, len(events))
 			}
