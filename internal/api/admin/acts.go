@@ -3,7 +3,6 @@ package admin
 import (
 	"errors"
 	"net/http"
-	"slices"
 	"time"
 
 	"composer-api/internal/agent"
@@ -65,14 +64,7 @@ func (h *handlers) listKeys(r *http.Request, _ *hosted.Operator) (any, error) {
 	if err != nil {
 		return nil, problem(err, "key", "")
 	}
-	if page.After != "" {
-		i := slices.IndexFunc(all, func(k store.Key) bool { return k.ID == page.After })
-		if i < 0 {
-			return nil, kept.NotAfter(page.After)
-		}
-		all = all[i+1:]
-	}
-	return newList(all, page.Limit, h.newKey), nil
+	return newPage(all, &page, func(k *store.Key) string { return k.ID }, h.newKey)
 }
 
 // createKey answers POST /api/admin/keys. The answer has the key itself, which is shown only now.
@@ -134,14 +126,17 @@ func (h *handlers) rotateKey(r *http.Request, o *hosted.Operator) (any, error) {
 	return h.withToken(&key, token), nil
 }
 
-// listInvitations answers GET /api/admin/invitations, newest first.
+// listInvitations answers GET /api/admin/invitations, newest first. Pages are cut here, as those of keys.
 func (h *handlers) listInvitations(r *http.Request, _ *hosted.Operator) (any, error) {
 	page, err := kept.ReadPage(r.URL.Query(), true)
 	if err != nil {
 		return nil, err
 	}
-	all, err := h.cfg.Store.ListInvitations(r.Context(), page.Limit+1)
-	return newList(all, page.Limit, h.newInvitation), problem(err, "invitation", "")
+	all, err := h.cfg.Store.ListInvitations(r.Context(), rowsFor(&page))
+	if err != nil {
+		return nil, problem(err, "invitation", "")
+	}
+	return newPage(all, &page, func(i *store.Invitation) string { return i.ID }, h.newInvitation)
 }
 
 // invite answers POST /api/admin/invitations. The answer has the invitation itself, which is shown only now.
@@ -177,14 +172,17 @@ func (h *handlers) revokeInvitation(r *http.Request, o *hosted.Operator) (any, e
 	return h.newInvitation(&i), problem(err, "invitation", id)
 }
 
-// listActs answers GET /api/admin/audit: what operators have done, newest first.
+// listActs answers GET /api/admin/audit: what operators have done, newest first. Pages are cut here, as those of keys.
 func (h *handlers) listActs(r *http.Request, _ *hosted.Operator) (any, error) {
 	page, err := kept.ReadPage(r.URL.Query(), true)
 	if err != nil {
 		return nil, err
 	}
-	all, err := h.cfg.Store.ListAudits(r.Context(), page.Limit+1)
-	return newList(all, page.Limit, newEntry), problem(err, "act", "")
+	all, err := h.cfg.Store.ListAudits(r.Context(), rowsFor(&page))
+	if err != nil {
+		return nil, problem(err, "act", "")
+	}
+	return newPage(all, &page, func(e *store.AuditEntry) string { return e.ID }, newEntry)
 }
 
 // limits answers GET /api/admin/limits.

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
+	"composer-api/internal/api/kept"
 	"composer-api/internal/hosted"
 	"composer-api/internal/store"
 )
@@ -32,6 +34,30 @@ func newList[Row, T any](rows []Row, most int, of func(*Row) T) list[T] {
 		l.Data = append(l.Data, of(&rows[i]))
 	}
 	return l
+}
+
+// mostRows is how many rows of a list can be paged through where the store has no pages: far more than an operator makes in a year.
+const mostRows = 10_000
+
+// rowsFor is how many rows to ask the store for, so that newPage can cut a page out of them. The first page needs one more than
+// it shows, and a later one all before it.
+func rowsFor(page *store.Page) int {
+	if page.After == "" {
+		return page.Limit + 1
+	}
+	return mostRows
+}
+
+// newPage cuts a page out of all rows, in their order. The error says that page.After is not among them.
+func newPage[Row, T any](all []Row, page *store.Page, id func(*Row) string, of func(*Row) T) (any, error) {
+	if page.After != "" {
+		i := slices.IndexFunc(all, func(row Row) bool { return id(&row) == page.After })
+		if i < 0 {
+			return nil, kept.NotAfter(page.After)
+		}
+		all = all[i+1:]
+	}
+	return newList(all, page.Limit, of), nil
 }
 
 // An account is what an operator may see of one.
