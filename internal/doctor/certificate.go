@@ -35,6 +35,7 @@ func certificates(ctx context.Context, s *Subject, r *report) {
 				"there is no certificate for %s yet; the server asks for one when the first client comes", c.Name)
 			continue
 		}
+		// Negative once it has ended.
 		left := leaf.NotAfter.Sub(s.Network.now())
 		switch end := leaf.NotAfter.Format(time.DateOnly); {
 		// A certificate that has ended is told as that, and not as one for another name.

@@ -31,6 +31,7 @@ func clients(_ context.Context, s *Subject, r *report) {
 	if len(idle) > 0 {
 		r.add(Finding{Level: OK, Text: fmt.Sprintf("installed, and not set up: %s ('composer-api setup NAME' does it)", strings.Join(idle, ", "))})
 	}
+	// worst is "" as long as nothing was told at all.
 	if len(good)+len(idle) == 0 && r.worst == "" {
 		r.ok("none is installed that 'composer-api setup' knows")
 	}

@@ -16,6 +16,7 @@ const (
 // clock compares this machine's clock with the Date of the answers. It does so before TLS is looked at, because a wrong clock
 // makes certificates look wrong, too; so it asks for no certificate. No key is sent on these connections.
 func clock(ctx context.Context, s *Subject, r *report) {
+	// The first address that answers with a date is enough.
 	for _, t := range s.targets() {
 		resp, err := ask(ctx, s.Network.transport(&tls.Config{InsecureSkipVerify: true}, nil), &t)
 		if err != nil {

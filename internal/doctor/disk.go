@@ -20,6 +20,7 @@ func disk(_ context.Context, s *Subject, r *report) {
 	for _, f := range s.Folders {
 		// The folder may not be there yet. The nearest one above it is on the same disk.
 		there := nearest(f.Path)
+		// Where the number is not known, only the file that probe writes tells.
 		free, known := s.Free(there)
 		err := probe(there)
 		switch {
@@ -53,6 +54,7 @@ func nearest(folder string) string {
 
 // probe writes a small file, and removes it: a quota or a mode shows in nothing else.
 func probe(folder string) error {
+	// A name of its own each time, so two doctors at once don't meet.
 	file, err := os.CreateTemp(folder, ".composer-api-doctor-*")
 	if err != nil {
 		return err

@@ -24,6 +24,7 @@ func dns(ctx context.Context, s *Subject, r *report) {
 			continue
 		}
 		began := time.Now()
+		// Both IPv4 and IPv6. Two of them are shown.
 		addrs, err := s.Network.resolver().LookupHost(ctx, host)
 		var failed *net.DNSError
 		switch {

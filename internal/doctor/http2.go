@@ -21,6 +21,7 @@ func http2(ctx context.Context, s *Subject, r *report) {
 			continue
 		}
 		asked = true
+		// A transport that knows HTTP/2 alone, so that an answer in HTTP/1.1 is an error.
 		began := time.Now()
 		if _, err := ask(ctx, s.Network.transport(&tls.Config{RootCAs: s.Network.Roots, Time: s.Network.Now}, protocols), &t); err != nil {
 			r.broken("correct "+t.Setting+"; a proxy before Cursor has to pass HTTP/2 on in both directions, or else use Cursor's bridge: 'composer-api upstream install'", "%s", t.failure(err))

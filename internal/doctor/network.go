@@ -69,6 +69,7 @@ func (s *Subject) targets() []target {
 
 // proxyFor is the proxy for an address; nil for none.
 func (n *Network) proxyFor(u *url.URL) (*url.URL, error) {
+	// The variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY, as the gateway's own clients read them.
 	find := n.Proxy
 	if find == nil {
 		find = http.ProxyFromEnvironment
@@ -107,6 +108,7 @@ func (n *Network) transport(config *tls.Config, protocols *http.Protocols) *http
 // ask makes one HEAD request of the root of the target's host, and returns the answer, whose body is closed.
 func ask(ctx context.Context, transport *http.Transport, t *target) (*http.Response, error) {
 	defer transport.CloseIdleConnections()
+	// The caller's context bounds the request: the transport has no time-outs of its own.
 	req, err := reach.Question(ctx, t.URL)
 	if err != nil {
 		return nil, err

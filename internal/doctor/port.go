@@ -57,6 +57,7 @@ func saysSo(ctx context.Context, url string) bool {
 	if err != nil {
 		return false
 	}
+	// Without it a gateway would answer with its page for browsers.
 	req.Header.Set("Accept", "application/json")
 	// No proxy: it is this machine.
 	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
@@ -74,6 +75,7 @@ func saysSo(ctx context.Context, url string) bool {
 
 // reachable is the address by which this machine reaches who listens on addr: every interface is 127.0.0.1.
 func reachable(addr string) string {
+	// An address without a port can't be listened on either, so it stays as it is.
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return addr

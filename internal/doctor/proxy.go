@@ -7,6 +7,7 @@ import (
 
 // proxy looks whether the proxies are there through which the addresses are reached.
 func proxy(ctx context.Context, s *Subject, r *report) {
+	// By host and port.
 	tried := map[string]bool{}
 	for _, t := range s.targets() {
 		// One proxy serves several addresses, and is tried once.

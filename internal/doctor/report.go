@@ -42,6 +42,7 @@ func (r *report) broken(cure, format string, args ...any) {
 // add tells a finding. Nothing takes back that the check has found something broken.
 func (r *report) add(f Finding) {
 	f.Check = r.check
+	// Broken stays whatever comes, and Skipped unless something is broken.
 	if r.worst != Broken && (f.Level == Broken || r.worst != Skipped) {
 		r.worst = f.Level
 	}

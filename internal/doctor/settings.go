@@ -16,6 +16,7 @@ func settings(_ context.Context, s *Subject, r *report) {
 	if len(s.Settings.Wrong) > 0 {
 		return
 	}
+	// Only good settings are listed. Of wrong ones nothing is known but what is wrong with them.
 	found := Finding{Level: OK, Text: "nothing is set; everything has its default"}
 	if n := len(s.Settings.Set); n > 0 {
 		found.Text = fmt.Sprintf("set: %d; all else has its default", n)

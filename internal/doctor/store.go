@@ -35,6 +35,7 @@ func stored(ctx context.Context, s *Subject, r *report) {
 		r.broken(db.unlock(), "%s can't be written: another program holds its lock, or it may only be read", db.Name)
 		return
 	}
+	// An old schema is no fault: the next start of serve changes it.
 	if len(pending) > 0 {
 		r.warn("'composer-api migrate up', or start 'composer-api serve', which does it", "the schema of %s is old: %s to be applied", db.Name, strings.Join(pending, ", "))
 		return

@@ -12,6 +12,7 @@ func tcp(ctx context.Context, s *Subject, r *report) {
 			r.ok("%s is the proxy's to connect to", t.name())
 			continue
 		}
+		// A connection and no TLS: that is the next check's, so that a firewall is told from a certificate.
 		began := time.Now()
 		conn, err := s.Network.dialer().DialContext(ctx, "tcp", t.hostPort())
 		if err != nil {

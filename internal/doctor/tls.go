@@ -15,6 +15,7 @@ const soon = 7 * 24 * time.Hour
 // secured asks each address for an answer, over TLS where the address has it, as the gateway does.
 func secured(ctx context.Context, s *Subject, r *report) {
 	for _, t := range s.targets() {
+		// With the gateway's authorities and clock, and both HTTP/1.1 and HTTP/2: which one it is comes later.
 		began := time.Now()
 		resp, err := ask(ctx, s.Network.transport(&tls.Config{RootCAs: s.Network.Roots, Time: s.Network.Now}, nil), &t)
 		var invalid x509.CertificateInvalidError

@@ -13,6 +13,7 @@ func token(ctx context.Context, s *Subject, r *report) {
 		r.ok("the upstream in use gets it by itself")
 		return
 	}
+	// A token that is good is kept by the client behind Exchange, so the turn below asks for no second one.
 	began := time.Now()
 	expires, err := s.Key.Exchange(ctx, s.Key.Secret)
 	switch {

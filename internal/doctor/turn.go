@@ -14,6 +14,7 @@ func turn(ctx context.Context, s *Subject, r *report) {
 		r.skip("left out, as was asked for")
 		return
 	}
+	// It costs money, if little. That is why it comes last, and can be left out.
 	t, err := s.Turn(ctx)
 	if err != nil {
 		// All that a turn needs was looked at before, so what is left is rare.

@@ -25,6 +25,7 @@ func (h *handlers) listAccounts(r *http.Request, _ *hosted.Operator) (any, error
 
 // account answers GET /api/admin/accounts/{id}.
 func (h *handlers) account(r *http.Request, _ *hosted.Operator) (any, error) {
+	// After an error operators drops the answer, so the empty account is never seen. The same holds below.
 	a, err := h.cfg.Store.Account(r.Context(), r.PathValue("id"))
 	return newAccount(&a), problem(err, "account", r.PathValue("id"))
 }
@@ -37,6 +38,7 @@ func (h *handlers) limitAccount(r *http.Request, o *hosted.Operator) (any, error
 	if err := decode(r, &change); err != nil {
 		return nil, err
 	}
+	// A body without limits is a mistake and not a wish to take all limits away: that is {"limits": {}}.
 	if change.Limits == nil {
 		return nil, agent.ParamError(agent.MissingParameter, "limits", "There is nothing to change. Send limits, an empty object for none.")
 	}
@@ -60,6 +62,7 @@ func (h *handlers) listKeys(r *http.Request, _ *hosted.Operator) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	// An account that doesn't exist has no keys: the list is empty, and no error.
 	all, err := h.cfg.Store.ListKeys(r.Context(), r.URL.Query().Get("account"))
 	if err != nil {
 		return nil, problem(err, "key", "")
@@ -79,6 +82,7 @@ func (h *handlers) createKey(r *http.Request, o *hosted.Operator) (any, error) {
 	if asked.Account == "" {
 		return nil, agent.ParamError(agent.MissingParameter, "account", "Say in account whose key it is to be: acct_….")
 	}
+	// Of a new key nothing is set, so what was sent is all there is.
 	var as store.Key
 	if err := asked.apply(&as, h.cfg.Now()); err != nil {
 		return nil, err
@@ -111,12 +115,14 @@ func (h *handlers) revokeKey(r *http.Request, o *hosted.Operator) (any, error) {
 	if err := o.RevokeKey(r.Context(), r.PathValue("id")); err != nil {
 		return nil, problem(err, "key", r.PathValue("id"))
 	}
+	// The key as it is now, with the time of its first revocation.
 	return h.key(r, o)
 }
 
 // rotateKey answers POST /api/admin/keys/{id}/rotate with the key that takes the place of the other.
 func (h *handlers) rotateKey(r *http.Request, o *hosted.Operator) (any, error) {
 	token, key, err := o.RotateKey(r.Context(), r.PathValue("id"))
+	// The other conflict, a new key whose id exists, does not occur: ids are random.
 	if errors.Is(err, store.ErrConflict) {
 		return nil, agent.Errorf(agent.InvalidValue, "The key is revoked already. Rotate a good one, or create another.")
 	}
@@ -149,6 +155,7 @@ func (h *handlers) invite(r *http.Request, o *hosted.Operator) (any, error) {
 	if err := decode(r, &asked); err != nil {
 		return nil, err
 	}
+	// package hosted checks the age: a time that has passed makes it negative, and that is refused.
 	age := 7 * 24 * time.Hour
 	if asked.ExpiresAt != 0 {
 		age = time.Unix(asked.ExpiresAt, 0).Sub(h.cfg.Now())
@@ -157,6 +164,7 @@ func (h *handlers) invite(r *http.Request, o *hosted.Operator) (any, error) {
 	if err != nil {
 		return nil, problem(err, "invitation", "")
 	}
+	// The store has only a hash of the text, so no later answer can have it.
 	row := h.newInvitation(&i)
 	row.Invitation = text.Reveal()
 	return row, nil
@@ -187,6 +195,7 @@ func (h *handlers) listActs(r *http.Request, _ *hosted.Operator) (any, error) {
 
 // limits answers GET /api/admin/limits.
 func (h *handlers) limits(*http.Request, *hosted.Operator) (any, error) {
+	// A copy, so that Data is [] and not null when there are none.
 	return list[Limit]{Object: "list", Data: append([]Limit{}, h.cfg.Limits...)}, nil
 }
 
@@ -196,6 +205,7 @@ func problem(err error, what, id string) error {
 	switch {
 	case err == nil:
 		return nil
+	// Package hosted's own errors, such as that of a limit out of range, are meant for the operator.
 	case errors.As(err, &told):
 		return told
 	case errors.Is(err, store.ErrNotFound):

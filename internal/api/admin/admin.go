@@ -110,6 +110,7 @@ func (h *handlers) operators(do act) api.Handler {
 	return func(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 		// For an answer with a key in it, and for one that says that there is no such token.
 		w.Header().Set("Cache-Control", "no-store")
+		// Client is the address that wrong tokens are counted against.
 		from := h.cfg.Hops.Read(r)
 		if !h.cfg.LocalOnly && from.Scheme != "https" {
 			return agent.Errorf(agent.PermissionDenied, "The admin API is off: other machines can reach this address, and it has no TLS. Let the server listen on 127.0.0.1, give it a certificate (COMPOSER_TLS_CERT), or put a proxy with TLS before it and its address into COMPOSER_TRUSTED_PROXIES.")
@@ -121,6 +122,7 @@ func (h *handlers) operators(do act) api.Handler {
 		}
 		if !is {
 			h.cfg.Log.Warn("a wrong token for the admin API", "client", from.Client)
+			// After too many from one address it says when to try again.
 			if err := h.cfg.Tries.Allow(r.Context(), from.Client); err != nil {
 				return err
 			}
@@ -130,6 +132,7 @@ func (h *handlers) operators(do act) api.Handler {
 		if err != nil {
 			return err
 		}
+		// An act is done by now. If the answer can't be written the client has to look at the row.
 		return encode(w, answer)
 	}
 }

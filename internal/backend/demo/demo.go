@@ -42,6 +42,7 @@ func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, err
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
+	// The id of the conversation that goes on counts before the request's; without both it is a new one.
 	id := req.ConversationID
 	if req.Continue != nil {
 		c, ok := req.Continue.(conversation)
@@ -53,6 +54,7 @@ func (b *Backend) Start(ctx context.Context, req *agent.Request) (agent.Run, err
 	if id == "" {
 		id = agent.NewID("demo-", 22)
 	}
+	// What a script may ask about is taken once. A request that is adapted later changes the tools alone.
 	f := facts(req)
 	r := &run{player: b.playlist.Player(f), tools: agent.IndexTools(req.Offered()), id: conversation(id), closed: make(chan struct{})}
 	// The first step is looked at now, because an error of Start has an HTTP status, and one of
@@ -80,6 +82,7 @@ func facts(req *agent.Request) script.Facts {
 		f.Tools = append(f.Tools, t.Name)
 	}
 	// What follows the user's last message (results of tools, say) is no part of the prompt.
+	// The part is req.Messages[begin:end].
 	end := len(req.Messages)
 	for end > 0 && req.Messages[end-1].Role != agent.User {
 		end--

@@ -21,6 +21,7 @@ import (
 // The dump is SQL, and SQLite is what reads it best. Only statements that make one of the three tables or add rows to one are
 // carried out, in a database of their own.
 func Read(ctx context.Context, dump io.Reader, s *Secrets) (*Rows, error) {
+	// The folder is for this user alone (mode 0700): the dump has keys and e-mail addresses in it.
 	folder, err := os.MkdirTemp("", "composer-api-import-")
 	if err != nil {
 		return nil, err
@@ -31,6 +32,7 @@ func Read(ctx context.Context, dump io.Reader, s *Secrets) (*Rows, error) {
 	}
 	scratch.SetMaxOpenConns(1) // so that the transaction below is where all statements go
 	r := &Rows{scratch: scratch, known: map[string]bool{}, close: func() error { return errors.Join(scratch.Close(), os.RemoveAll(folder)) }}
+	// In this order: accounts fills known, by which keys and logs are told from orphans.
 	err = r.load(ctx, dump)
 	if err == nil {
 		err = r.accounts(ctx, s)
@@ -53,6 +55,7 @@ func (r *Rows) load(ctx context.Context, dump io.Reader) error {
 	if _, err := r.scratch.ExecContext(ctx, `PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF`); err != nil {
 		return err
 	}
+	// The tables that were made or written to.
 	made := map[string]bool{}
 	in := &statements{r: bufio.NewReaderSize(dump, 64<<10), line: 1}
 	for {

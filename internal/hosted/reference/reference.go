@@ -6,7 +6,7 @@
 //
 // What is kept there: of a hosted key the SHA-256 as hex digits, as here, so the keys themselves stay good; the Cursor key by
 // AES-256-GCM with a nonce of 12 bytes, both in base64, by the key that ENCRYPTION_KEY spells, as here. It is opened and sealed
-// anew, bound to its account. Times are text, as JavaScript writes them.
+// again, bound to its account. Times are text, as JavaScript writes them.
 //
 // No error holds a value of the dump but ids: it may be a key.
 package reference
@@ -49,7 +49,7 @@ type Rows struct {
 
 	// scratch has the three tables as the dump has them. Logs reads it, so it lives until Close.
 	scratch *sql.DB
-	known   map[string]bool // accounts
+	known   map[string]bool // the ids of Accounts
 	// close closes scratch and removes its folder.
 	close func() error
 }
@@ -118,6 +118,7 @@ func (s *Secrets) open(ciphertext, iv string) (agent.Secret, error) {
 
 // hostedKeys reads the hosted keys. Their ids are ours, made from the hash: by them they are found.
 func (r *Rows) hostedKeys(ctx context.Context) error {
+	// Its own id of a key is for errors alone. Revoked keys come, too: an operator may look for them.
 	rows, err := r.scratch.QueryContext(ctx, `SELECT id, account_id, prefix, key_hash, name, created_at, coalesce(revoked_at, '') FROM api_keys ORDER BY id`)
 	if err != nil {
 		return wrongTable("api_keys", err)
@@ -182,6 +183,7 @@ func (r *Rows) Logs(ctx context.Context, most int, each func([]store.RequestLog)
 		if l.Created, err = moment(created); err != nil {
 			return fmt.Errorf("table request_logs: %s: %w", l.ID, err)
 		}
+		// It knew one id for both. KeyID stays empty: it did not write down which key was used.
 		l.RequestID, l.Endpoint = l.ID, endpointOf(endpoint)
 		// It has counted characters; four make about a token.
 		l.InputTokens, l.OutputTokens, l.Estimated = prompt/4, completion/4, true
@@ -192,9 +194,11 @@ func (r *Rows) Logs(ctx context.Context, most int, each func([]store.RequestLog)
 		case "error":
 			l.Status, l.ErrorCode = 502, agent.Upstream.String()
 		}
+		// A request that never ended has no time here, and a duration of 0.
 		if end, err := moment(completed); err == nil && end.After(l.Created) {
 			l.Duration = end.Sub(l.Created)
 		}
+		// each is called in this goroutine; an error of it ends the reading.
 		if batch = append(batch, l); len(batch) == most {
 			if err := each(batch); err != nil {
 				return err
@@ -219,6 +223,7 @@ func endpointOf(kind string) string {
 	case "responses":
 		return "POST /v1/responses"
 	}
+	// A word that isn't known stays as it is: it is for people only.
 	return kind
 }
 
@@ -229,6 +234,7 @@ func moment(text string) (time.Time, error) {
 			return t.UTC(), nil
 		}
 	}
+	// Without the text itself, as for all values of the dump.
 	return time.Time{}, errors.New("a time in it is not one")
 }
 

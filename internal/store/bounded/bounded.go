@@ -191,6 +191,7 @@ func (b *bounded) BeginRequest(ctx context.Context, l store.RequestLog) error {
 	return b.write(ctx, func(ctx context.Context) error { return b.s.BeginRequest(ctx, l) })
 }
 
+// The time that admit takes counts, too. It may be called more than once, as store.RequestLogs says.
 func (b *bounded) AdmitRequest(ctx context.Context, l store.RequestLog, admit func(store.Standing) error) error {
 	return b.write(ctx, func(ctx context.Context) error { return b.s.AdmitRequest(ctx, l, admit) })
 }
@@ -207,7 +208,7 @@ func (b *bounded) ListRequests(ctx context.Context, q store.RequestQuery) ([]sto
 	return read(ctx, b, func(ctx context.Context) ([]store.RequestLog, error) { return b.s.ListRequests(ctx, q) })
 }
 
-// Sessions. OpenSession makes what it doesn't find, so it isn't tried again.
+// Which replica waits for a call, and which replicas live.
 func (b *bounded) PutParkedCalls(ctx context.Context, calls []store.ParkedCall) error {
 	return b.write(ctx, func(ctx context.Context) error { return b.s.PutParkedCalls(ctx, calls) })
 }
@@ -228,6 +229,7 @@ func (b *bounded) EndReplica(ctx context.Context, id string) error {
 	return b.write(ctx, func(ctx context.Context) error { return b.s.EndReplica(ctx, id) })
 }
 
+// What operators did. A second AddAudit would be a conflict, after which the act would not be done.
 func (b *bounded) AddAudit(ctx context.Context, e store.AuditEntry) error {
 	return b.write(ctx, func(ctx context.Context) error { return b.s.AddAudit(ctx, e) })
 }
@@ -236,6 +238,7 @@ func (b *bounded) ListAudits(ctx context.Context, limit int) ([]store.AuditEntry
 	return read(ctx, b, func(ctx context.Context) ([]store.AuditEntry, error) { return b.s.ListAudits(ctx, limit) })
 }
 
+// Sessions. OpenSession makes what it doesn't find, so it isn't tried again.
 func (b *bounded) OpenSession(ctx context.Context, s store.Session) (stored store.Session, err error) {
 	err = b.write(ctx, func(ctx context.Context) (err error) {
 		stored, err = b.s.OpenSession(ctx, s)
@@ -342,12 +345,13 @@ func (b *bounded) DeleteDocument(ctx context.Context, owner, id string) error {
 	return b.write(ctx, func(ctx context.Context) error { return b.s.DeleteDocument(ctx, owner, id) })
 }
 
-// A second try of an AddParts that was applied would be a conflict, which the caller could not tell
-// from a real one.
+// AddParts is not tried again: after one that was applied the second would be a conflict, which the caller
+// could not tell from a real one.
 func (b *bounded) AddParts(ctx context.Context, owner, document string, expires time.Time, parts []store.DocumentPart) error {
 	return b.write(ctx, func(ctx context.Context) error { return b.s.AddParts(ctx, owner, document, expires, parts) })
 }
 
+// A part that isn't there is ErrNotFound, as any document, and not tried again.
 func (b *bounded) DocumentPart(ctx context.Context, owner, document, id string) (store.DocumentPart, error) {
 	return read(ctx, b, func(ctx context.Context) (store.DocumentPart, error) {
 		return b.s.DocumentPart(ctx, owner, document, id)
@@ -373,4 +377,5 @@ func (b *bounded) Ping(ctx context.Context) error {
 // Sweep runs in the background and may take minutes after a long pause. It ends with the server.
 func (b *bounded) Sweep(ctx context.Context) (int64, error) { return b.s.Sweep(ctx) }
 
+// Close closes the store, without a limit.
 func (b *bounded) Close() error { return b.s.Close() }
