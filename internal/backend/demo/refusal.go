@@ -38,7 +38,7 @@ var byStatus = map[int]agent.Code{
 func refusal(step script.Step) error {
 	switch s := step.(type) {
 	case script.Error:
-		message := strings.TrimSpace(s.Title + " " + s.Message)
+		message := strings.TrimSuffix(strings.TrimPrefix(s.Title+": "+s.Message, ": "), ": ")
 		return &agent.Error{Code: cmp.Or(byConnectCode[s.Code], agent.Upstream), Message: message, FromUpstream: true}
 	case script.Status:
 		return &agent.Error{Code: cmp.Or(byStatus[s.Code], agent.Upstream), Message: s.Message, FromUpstream: s.Message != "", RetryAfter: s.RetryAfter}
