@@ -54,6 +54,13 @@ func TestARefusalIsStartsError(t *testing.T) {
 		"status 429 retry-after=3s Slow down.": agent.RateLimited,
 		"status 418 Teapot.":                   agent.Upstream,
 		"error unavailable Busy.":              agent.Overloaded,
+		"play bad-key":                         agent.InvalidKey,
+		"play rate-limited":                    agent.RateLimited,
+		"play usage-limit":                     agent.QuotaExceeded,
+		"play payment":                         agent.PaymentRequired,
+		"play bad-model":                       agent.ModelNotFound,
+		"play too-long":                        agent.ContextTooLong,
+		"play internal":                        agent.Upstream,
 	} {
 		_, err := New(nil).Start(t.Context(), backendtest.Request("sim: "+source))
 		if agent.CodeOf(err) != want {

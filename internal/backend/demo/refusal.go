@@ -20,6 +20,15 @@ var byConnectCode = map[string]agent.Code{
 	"not_found":          agent.ModelNotFound,
 }
 
+// byDetail says it for numbers of Cursor's enum of errors (detail=N), which are more precise than the code: who tries how a client
+// takes a conversation that is too long needs that very error. Those of the library's scripts are here. Source: cursorerr's table.
+var byDetail = map[int]agent.Code{
+	5:  agent.ModelNotFound,
+	10: agent.QuotaExceeded,
+	20: agent.ContextTooLong,
+	44: agent.PaymentRequired,
+}
+
 // byStatus is the same for HTTP statuses.
 var byStatus = map[int]agent.Code{
 	401: agent.InvalidKey,
@@ -39,7 +48,7 @@ func refusal(step script.Step) error {
 	switch s := step.(type) {
 	case script.Error:
 		message := strings.TrimSuffix(strings.TrimPrefix(s.Title+": "+s.Message, ": "), ": ")
-		return &agent.Error{Code: cmp.Or(byConnectCode[s.Code], agent.Upstream), Message: message, FromUpstream: true}
+		return &agent.Error{Code: cmp.Or(byDetail[s.Detail], byConnectCode[s.Code], agent.Upstream), Message: message, FromUpstream: true}
 	case script.Status:
 		return &agent.Error{Code: cmp.Or(byStatus[s.Code], agent.Upstream), Message: s.Message, FromUpstream: s.Message != "", RetryAfter: s.RetryAfter}
 	}
