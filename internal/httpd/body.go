@@ -67,10 +67,16 @@ func (s *Server) openBody(w *response, r *http.Request, route api.Route, owner s
 	return b.grant.release, nil
 }
 
-// isJSON reports whether a content type is JSON: application/json, or anything that ends in +json.
+// isJSON reports whether a content type is JSON: application/json, or anything that ends in +json. What follows the type is not
+// looked at, because clients and proxies send it twice, or without a value. A web page can't get past the browser's question
+// (CORS) with that: none of these types is one that it may send unasked.
 func isJSON(contentType string) bool {
-	mediaType, _, err := mime.ParseMediaType(contentType)
-	return err == nil && (mediaType == "application/json" || strings.HasSuffix(mediaType, "+json"))
+	mediaType := contentType
+	if end := strings.IndexAny(contentType, ";,"); end >= 0 {
+		mediaType = contentType[:end]
+	}
+	mediaType = strings.ToLower(strings.TrimSpace(mediaType))
+	return mediaType == "application/json" || strings.HasSuffix(mediaType, "+json")
 }
 
 // isForm reports whether a content type is that of a web form without files.
