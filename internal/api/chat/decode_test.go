@@ -119,6 +119,12 @@ func TestDecodeRefuses(t *testing.T) {
 		{`"modalities":["text","audio"]`, agent.UnsupportedValue, "modalities"},
 		{`"audio":{"voice":"x"}`, agent.UnsupportedParameter, "audio"},
 		{`"web_search_options":{"search_context_size":"low"}`, agent.UnsupportedParameter, "web_search_options"},
+		{`"previous_response_id":"resp_1"`, agent.UnsupportedParameter, "previous_response_id"},
+		{`"conversation":"conv_1"`, agent.UnsupportedParameter, "conversation"},
+		{`"conversation":{"id":"conv_1"}`, agent.UnsupportedParameter, "conversation"},
+		{`"instructions":"Be brief."`, agent.UnsupportedParameter, "instructions"},
+		{`"max_output_tokens":5`, agent.UnsupportedParameter, "max_output_tokens"},
+		{`"text":{"format":{"type":"json_object"}}`, agent.UnsupportedParameter, "text.format"},
 		{`"moderation":{"model":"omni-moderation-latest"}`, agent.UnsupportedParameter, "moderation"},
 		{`"temperature":2.1`, agent.InvalidValue, "temperature"},
 		{`"temperature":"hot"`, agent.InvalidType, "temperature"},
@@ -141,9 +147,9 @@ func TestDecodeRefuses(t *testing.T) {
 }
 
 // Clients send 0 or -1 for no limit, more than four stops, a format without its schema, and stream_options whether they
-// stream or not.
+// stream or not; and parameters of the Responses API that ask for nothing.
 func TestDecodeTakes(t *testing.T) {
-	for _, members := range []string{`"max_tokens":0`, `"max_tokens":-1`, `"max_completion_tokens":-1`, `"stop":["a","b","c","d","e"]`, `"response_format":{"type":"json_schema","json_schema":{"name":"any"}}`, `"stream_options":{"include_usage":true}`} {
+	for _, members := range []string{`"previous_response_id":null,"conversation":null,"instructions":"","text":{"format":{"type":"text"}}`, `"previous_response_id":"","text":"x","max_output_tokens":5,"max_tokens":-1`, `"max_tokens":0`, `"max_tokens":-1`, `"max_completion_tokens":-1`, `"stop":["a","b","c","d","e"]`, `"response_format":{"type":"json_schema","json_schema":{"name":"any"}}`, `"stream_options":{"include_usage":true}`} {
 		req, err := chat.Decode([]byte(`{"model":"m","messages":[{"role":"user","content":"Hi"}],`+members+`}`), known.Sender{})
 		if err != nil {
 			t.Errorf("%s: %v", members, err)

@@ -7,6 +7,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"composer-api/internal/agent"
 	"composer-api/internal/api/openai"
 )
 
@@ -24,6 +25,46 @@ type inputFields struct {
 	Instructions    openai.StringOr[[]wireItem] `json:"instructions"`
 	MaxOutputTokens *openai.Int                 `json:"max_output_tokens"`
 	Reasoning       jsontext.Value              `json:"reasoning"` // some clients of chat send other types, which are ignored
+
+	// What chat has in no form, or only in its own. A value of another type than the Responses API's asks for nothing.
+	PreviousResponseID jsontext.Value `json:"previous_response_id"`
+	Conversation       jsontext.Value `json:"conversation"`
+	Text               jsontext.Value `json:"text"`
+}
+
+// refuseInputFields refuses parameters of the Responses API beside messages, as OpenAI does: without them, the answer would be
+// another than was asked for. One whose form in chat was sent as well does no harm. A body that has the shape of the Responses API
+// as a whole comes from a client that knows of no other route.
+func refuseInputFields(w *wireRequest) error {
+	if w.responsesShape {
+		return nil
+	}
+	for _, f := range []struct {
+		param string
+		asked bool
+		here  string // what chat has in its place
+	}{
+		{"previous_response_id", w.PreviousResponseID.Kind() == '"' && len(w.PreviousResponseID) > len(`""`), "the whole conversation is sent as 'messages'"},
+		{"conversation", w.Conversation.Kind() == '"' || w.Conversation.Kind() == '{', "the whole conversation is sent as 'messages'"},
+		{"instructions", w.Instructions.String != "" || len(w.Instructions.Other) > 0, "they are a message with the role 'system'"},
+		{"max_output_tokens", w.MaxOutputTokens != nil && w.MaxCompletionTokens == nil && w.MaxTokens == nil, "it is 'max_completion_tokens'"},
+		{"text.format", w.asksForForm() && w.ResponseFormat == nil, "it is 'response_format'"},
+	} {
+		if f.asked {
+			return agent.ParamError(agent.UnsupportedParameter, f.param, "Chat completions have no '%s': there %s. Send that instead, or use /v1/responses.", f.param, f.here)
+		}
+	}
+	return nil
+}
+
+// asksForForm reports whether text asks for an answer in a form.
+func (f *inputFields) asksForForm() bool {
+	var text struct {
+		Format struct {
+			Type string `json:"type"`
+		} `json:"format"`
+	}
+	return f.Text.Kind() == '{' && json.Unmarshal(f.Text, &text, openai.Liberal) == nil && text.Format.Type != "" && text.Format.Type != "text"
 }
 
 // wireItem is an input item of the Responses API. Only what such clients were seen to send is

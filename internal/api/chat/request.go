@@ -111,7 +111,7 @@ func Decode(body []byte, sent known.Sender) (*Request, error) {
 	req := &Request{Stream: w.Stream}
 	req.ModelName, req.Effort = w.Model, w.ReasoningEffort
 	for _, step := range []func(*wireRequest) error{
-		checkRequired, checkUnsupported, checkRanges,
+		checkRequired, checkUnsupported, refuseInputFields, checkRanges,
 		req.setStreamOptions, req.setTools, req.setToolChoice, req.setMessages, req.setFormat, req.setLimits, req.keep,
 	} {
 		if err := step(&w); err != nil {
