@@ -34,6 +34,8 @@ type partFields struct {
 	Refusal  string                    `json:"refusal"`
 	ImageURL openai.StringOr[imageURL] `json:"image_url"`
 	openai.FileInput
+	// File is the form of a file in chat completions, which UnmarshalJSONFrom brings into that of this API; nil afterwards.
+	File *openai.FileInput `json:"file"`
 }
 
 // imageURL is the form of an image's address in chat completions. The Responses API has a string there, but clients that
@@ -80,6 +82,9 @@ func (p *wirePart) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		return err
 	}
 	p.span.end = d.InputOffset()
+	if p.File != nil {
+		p.FileInput, p.File = *p.File, nil
+	}
 	return nil
 }
 
