@@ -69,10 +69,12 @@ func (f *finder) visit(n ast.Node) bool {
 	case *ast.IncDecStmt:
 		f.replace(n, "", "is left out")
 	case *ast.DeferStmt:
+		// A deferred function literal is changed inside, statement by statement.
 		if _, literal := n.Call.Fun.(*ast.FuncLit); !literal {
 			f.replace(n, "", "is left out")
 		}
 	case *ast.BranchStmt:
+		// Without the goto or the labelled break, its label would be unused, and the file would not compile.
 		if n.Label == nil && n.Tok != token.FALLTHROUGH {
 			f.replace(n, "", "is left out")
 		}
@@ -119,6 +121,7 @@ func (f *finder) caseClause(n *ast.CaseClause) {
 	for _, x := range n.List {
 		switch b := x.(type) {
 		case *ast.BinaryExpr:
+			// Comparisons, and, or: what binds as loosely as a comparison or more so is a condition.
 			if operators[b.Op] != 0 && b.Op.Precedence() <= token.LSS.Precedence() {
 				f.replace(x, "!("+f.text(x)+")", "")
 			}
@@ -135,6 +138,7 @@ func (f *finder) binary(n *ast.BinaryExpr) {
 	if other, ok := operators[n.Op]; ok {
 		f.swap(n.OpPos, n.Op, other, n)
 	}
+	// Each side alone: a test that gives only one of them a chance to matter is found so.
 	if n.Op == token.LAND || n.Op == token.LOR {
 		f.replace(n, f.text(n.X), "")
 		f.replace(n, f.text(n.Y), "")

@@ -37,6 +37,7 @@ func main() {
 	if opt.seed == 0 {
 		opt.seed = rand.Uint64N(1_000_000) + 1
 	}
+	// Ctrl-C ends the tests that run, and prints the scores of what was measured.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, opt, flag.Args()); err != nil {
@@ -96,6 +97,7 @@ func list(ctx context.Context, dir string, patterns []string) ([]listed, error) 
 		return nil, fmt.Errorf("go list: %w", err)
 	}
 	var all []listed
+	// go list writes one object behind the other, without an array around them.
 	for d := json.NewDecoder(strings.NewReader(string(out))); d.More(); {
 		var p listed
 		if err := d.Decode(&p); err != nil {
@@ -139,9 +141,11 @@ func (t *trial) measure(ctx context.Context, opt options, end time.Time) error {
 	if err := t.baseline(ctx); err != nil {
 		return err
 	}
+	// A generator for each package, so that its sample doesn't depend on which packages come before it.
 	random := rand.New(rand.NewPCG(opt.seed, 0))
 	random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
 	for _, c := range all {
+		// tried counts what compiled, so a sample is as large as it was asked for.
 		if opt.sample > 0 && t.tried == opt.sample || !time.Now().Before(end) || ctx.Err() != nil {
 			break
 		}
@@ -174,6 +178,7 @@ func (t *trial) baseline(ctx context.Context) error {
 
 // try makes one change and counts what becomes of it. A change that doesn't compile doesn't count.
 func (t *trial) try(ctx context.Context, c change) error {
+	// No test runs the line, so the tests need not be run to know the result.
 	if !t.covered.reaches(t.p.ImportPath+"/"+filepath.Base(c.path), c.line) {
 		t.tried++
 		fmt.Printf("SURVIVED %s (no test gets there)\n", t.describe(c))
@@ -199,6 +204,7 @@ func (t *trial) try(ctx context.Context, c change) error {
 	case err == nil:
 		t.tried++
 		fmt.Printf("SURVIVED %s\n", t.describe(c))
+	// go itself could not be started.
 	case !errors.As(err, &failed):
 		return err
 	case !unbuilt.Match(out):
@@ -227,6 +233,7 @@ func (t *trial) test(ctx context.Context, limit time.Duration, flags ...string) 
 	defer cancel()
 	args := append([]string{"test", "-count=1", "-vet=off", "-timeout", limit.String()}, flags...)
 	cmd := exec.CommandContext(ctx, "go", append(args, t.p.ImportPath)...)
+	// A test that has started processes of its own may keep the output open; after WaitDelay nobody waits for it.
 	cmd.Dir, cmd.WaitDelay = t.dir, 10*time.Second
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // go test ends its children then
 	return cmd.CombinedOutput()

@@ -43,6 +43,7 @@ func run(module, out string) error {
 	if _, err := z.Write(wasm); err != nil {
 		return err
 	}
+	// Close writes what is left, and the checksum.
 	if err := z.Close(); err != nil {
 		return err
 	}

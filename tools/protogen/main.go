@@ -39,6 +39,7 @@ func run(ctx context.Context, protoDir, out string) error {
 	var names []string
 	err := filepath.WalkDir(protoDir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && strings.HasSuffix(path, ".proto") {
+			// It can't fail: path lies below protoDir. With slashes, as imports are written.
 			rel, _ := filepath.Rel(protoDir, path)
 			names = append(names, filepath.ToSlash(rel))
 		}
@@ -57,7 +58,8 @@ func run(ctx context.Context, protoDir, out string) error {
 	}
 	req := &pluginpb.CodeGeneratorRequest{
 		FileToGenerate: names,
-		Parameter:      proto.String("module=composer-api"),
+		// The plugin leaves the module's name out of the paths, so they begin at the root of the module.
+		Parameter: proto.String("module=composer-api"),
 	}
 	// Each file once, also when several import it.
 	seen := map[string]bool{}
@@ -80,6 +82,7 @@ func run(ctx context.Context, protoDir, out string) error {
 	if err := proto.Unmarshal(reply, &resp); err != nil {
 		return err
 	}
+	// The plugin has run, and refuses the files.
 	if resp.Error != nil {
 		return fmt.Errorf("protoc-gen-go: %s", resp.GetError())
 	}
@@ -88,6 +91,7 @@ func run(ctx context.Context, protoDir, out string) error {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
+		// Files whose .proto is gone are not removed here.
 		if err := os.WriteFile(path, []byte(f.GetContent()), 0o644); err != nil {
 			return err
 		}

@@ -23,6 +23,7 @@ func check(dir string) error {
 	if err != nil {
 		return err
 	}
+	// First, so that nothing is looked into whose bytes are not those that were signed.
 	if err := checkSums(d); err != nil {
 		return err
 	}
@@ -49,6 +50,7 @@ func check(dir string) error {
 	if !here {
 		return fmt.Errorf("there is no program for %s on %s, so none was run", runtime.GOOS, runtime.GOARCH)
 	}
+	// Every dist has Homebrew's file; Scoop's is for Windows alone.
 	if err := checkCask(d); err != nil {
 		return err
 	}
@@ -93,6 +95,7 @@ func checkSums(d *dist) error {
 	if err := key.UnmarshalText([]byte(os.Getenv(keyVariable))); err != nil {
 		return fmt.Errorf("%s: %w", keyVariable, err)
 	}
+	// With the public key that is built into the programs: so 'composer-api upgrade' will verify it in the same way.
 	if !minisign.Verify(key, sums, signature) {
 		return errors.New("the signature of checksums.txt is wrong")
 	}
@@ -125,10 +128,12 @@ func checkArchive(d *dist, p platform) ([]byte, error) {
 	if len(members) != len(archived)+1 {
 		return nil, fmt.Errorf("%s has %d files instead of %d", file, len(members), len(archived)+1)
 	}
+	// GoReleaser could pack the program of another platform, if its templates were wrong.
 	program := members[p.program()]
 	if machine, err := machineOf(program.data); err != nil || machine != p.os+" "+p.arch {
 		return nil, fmt.Errorf("%s has a program for %q: %w", file, machine, err)
 	}
+	// A zip file made on Linux has modes, but Windows doesn't ask for them.
 	if p.os != "windows" && program.mode.Perm() != fs.FileMode(0o755) {
 		return nil, fmt.Errorf("%s has a program of mode %v", file, program.mode)
 	}
@@ -151,6 +156,7 @@ func size(d *dist, file string) int64 {
 // machineOf says by a program's own words which system it is for.
 func machineOf(program []byte) (string, error) {
 	r := bytes.NewReader(program)
+	// A machine that is in none of the maps gives "", which fits no platform.
 	if f, err := elf.NewFile(r); err == nil {
 		return "linux " + map[elf.Machine]string{elf.EM_X86_64: "amd64", elf.EM_AARCH64: "arm64"}[f.Machine], nil
 	}
@@ -172,6 +178,7 @@ func checkSBOM(d *dist, p platform) error {
 		return err
 	}
 	var bom struct {
+		// Names fit without regard to case, so "bomFormat" and "purl" are read.
 		BOMFormat  string
 		Components []struct{ Name, Version, PURL string }
 	}

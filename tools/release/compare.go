@@ -17,6 +17,7 @@ func compare(one, other string) error {
 		if err != nil {
 			return err
 		}
+		// The order of a map is another each time; the list is sorted below.
 		for file := range d.sums {
 			lists[i] = append(lists[i], file)
 		}
@@ -27,6 +28,7 @@ func compare(one, other string) error {
 				return err
 			}
 			for _, path := range found {
+				// Folders, as those of npm's packages, have no bytes of their own.
 				if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
 					name, err := filepath.Rel(dir, path)
 					if err != nil {
@@ -56,6 +58,7 @@ func compare(one, other string) error {
 			differ = append(differ, name)
 		}
 	}
+	// All of them are named: which files differ says what has not been reproduced.
 	if len(differ) > 0 {
 		return fmt.Errorf("%d of %d files are not the same in both: %s", len(differ), len(lists[0]), strings.Join(differ, ", "))
 	}

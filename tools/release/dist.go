@@ -69,6 +69,7 @@ func openDist(dir string) (*dist, error) {
 		return nil, err
 	}
 	d := &dist{dir: dir, sums: map[string]string{}}
+	// In the form of sha256sum: the sum, two blanks, the name.
 	for line := range strings.Lines(string(text)) {
 		sum, file, ok := strings.Cut(strings.TrimSpace(line), "  ")
 		if !ok {
@@ -78,6 +79,7 @@ func openDist(dir string) (*dist, error) {
 		for _, p := range platforms {
 			if version, begins := strings.CutPrefix(file, "composer-api_"); begins {
 				if version, ends := strings.CutSuffix(version, strings.TrimPrefix(p.archive(""), "composer-api_")); ends {
+					// All archives are of one version: GoReleaser makes them in one run.
 					d.version = version
 				}
 			}
@@ -130,6 +132,7 @@ func (d *dist) unpack(p platform) (map[string]member, error) {
 	if p.os == "windows" {
 		return unzip(data)
 	}
+	// It reads several gzip streams, one behind the other, as one.
 	plain, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {
 		return nil, err
@@ -149,10 +152,12 @@ func untar(in io.Reader) (map[string]member, error) {
 		if err != nil {
 			return nil, err
 		}
+		// Without a bound: these are our own files, whose checksums were compared.
 		data, err := io.ReadAll(files)
 		if err != nil {
 			return nil, err
 		}
+		// A program that came as a link would be missing afterwards, and is told as that.
 		if header.Typeflag == tar.TypeReg {
 			members[header.Name] = member{data, header.FileInfo().Mode()}
 		}

@@ -40,6 +40,7 @@ var commands = map[string]subcommand{
 }
 
 func main() {
+	// A fixed number of arguments and no flags: what may change comes in variables, which a workflow sets for all steps.
 	if len(os.Args) < 2 || commands[os.Args[1]].run == nil || len(os.Args)-2 != commands[os.Args[1]].args {
 		fmt.Fprintln(os.Stderr, "usage: release key FILE | public | sign FILE | sbom PROGRAM FILE | notes VERSION | npm DIST | wheels DIST | check DIST | compare DIST DIST")
 		os.Exit(2)

@@ -20,6 +20,7 @@ func checkCask(d *dist) error {
 	}
 	named := map[string]string{}
 	for _, step := range caskStep.FindAllStringSubmatch(string(text), -1) {
+		// Homebrew's file has the version once, and its addresses refer to it.
 		named[strings.ReplaceAll(path.Base(step[2]), "#{version}", d.version)] = step[1]
 	}
 	return checkNamed(d, "Homebrew's file", named, func(p platform) bool { return p.os != "windows" })
@@ -60,6 +61,7 @@ func checkNamed(d *dist, where string, named map[string]string, isFor func(platf
 			return fmt.Errorf("%s names the checksum %q for %s, which has %s", where, named[file], file, d.sums[file])
 		}
 	}
+	// More than ours would be a file that is not published.
 	if len(named) != n {
 		return fmt.Errorf("%s names %d archives, and there are %d for it", where, len(named), n)
 	}

@@ -13,6 +13,7 @@ func printNotes(changelog, version string) error {
 		return err
 	}
 	notes := section(string(text), strings.TrimPrefix(version, "v"))
+	// Also an empty section is none: a release without notes was most likely forgotten.
 	if notes == "" {
 		return fmt.Errorf("%s has no section \"## %s\": the changes of a version are written before it is tagged", changelog, strings.TrimPrefix(version, "v"))
 	}
@@ -29,6 +30,7 @@ func section(text, version string) string {
 			// "1.2" must not find "1.2.3": something else than a digit or a dot has to follow.
 			rest, begins := strings.CutPrefix(heading, version)
 			inside = begins && strings.TrimLeft(rest, " ,\n") != rest
+			// The next heading of this kind ends the section.
 			continue
 		}
 		if inside {

@@ -58,6 +58,7 @@ func makeNPM(dir string) error {
 		if err != nil {
 			return err
 		}
+		// It is the same in all archives.
 		licence = text
 		main.Optional[p.npmName()] = d.version // exactly: the two are of one release
 		one := &npmPackage{
@@ -68,6 +69,7 @@ func makeNPM(dir string) error {
 			return err
 		}
 	}
+	// From the working directory, which is the root of the repository.
 	readme, err := os.ReadFile("README.md")
 	if err != nil {
 		return err
@@ -75,7 +77,7 @@ func makeNPM(dir string) error {
 	return main.write(filepath.Join(dir, "npm", "composer-api"), map[string]member{"bin/composer-api.js": {launcher, 0o755}, "README.md": {readme, 0o644}, "LICENSE": {licence, 0o644}})
 }
 
-// write makes the folder of a package anew.
+// write makes the folder of a package. What was there is removed first.
 func (p *npmPackage) write(dir string, files map[string]member) error {
 	if err := os.RemoveAll(dir); err != nil {
 		return err

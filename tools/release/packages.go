@@ -51,6 +51,7 @@ func checkPackages(d *dist, p platform, program []byte) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", file, err)
 		}
+		// A wrong word for the processor would let a package manager refuse the package, or install a program that doesn't start.
 		if got.name != "composer-api" || got.arch != archOf[kind][p.arch] {
 			return fmt.Errorf("%s calls itself %s for %s", file, got.name, got.arch)
 		}
@@ -59,6 +60,7 @@ func checkPackages(d *dist, p platform, program []byte) error {
 				return fmt.Errorf("%s has no %s", file, name)
 			}
 		}
+		// One build for all: what was tried in the archive is what the package installs.
 		if !bytes.Equal(got.files["usr/bin/composer-api"].data, program) || got.files["usr/bin/composer-api"].mode.Perm() != 0o755 {
 			return fmt.Errorf("%s has another program than the archive, or it can't be started", file)
 		}
@@ -123,6 +125,7 @@ func readRPM(data []byte) (*pkg, error) {
 		if err != nil {
 			return nil, err
 		}
+		// RPM's modes have the kind of file in them, too; only the permissions are of interest.
 		out.files[clean(info.Name())] = member{content, os.FileMode(info.Mode() & 0o777)}
 	}
 }
@@ -130,6 +133,7 @@ func readRPM(data []byte) (*pkg, error) {
 // readAPK reads Alpine's form: gzip streams one behind the other, which together are one tar archive. The file .PKGINFO has
 // lines "pkgname = composer-api".
 func readAPK(data []byte) (*pkg, error) {
+	// Signature, control file and content; the first is missing in a package that is not signed.
 	plain, err := gzip.NewReader(bytes.NewReader(data))
 	if err != nil {
 		return nil, err

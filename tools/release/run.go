@@ -26,6 +26,7 @@ const patience = time.Minute
 func tryProgram(d *dist, p platform, program []byte) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*patience)
 	defer cancel()
+	// A folder of its own is the working directory and the home, so no .env and no database of the machine plays a part.
 	dir, err := os.MkdirTemp("", "release-")
 	if err != nil {
 		return err
@@ -46,12 +47,14 @@ func tryProgram(d *dist, p platform, program []byte) error {
 		line = []string{emulator, file}
 	}
 	run := func(args ...string) (string, error) {
+		// The slice has no room to grow into, so each append makes a new one.
 		out, err := command(ctx, dir, append(line[:len(line):len(line)], args...)).CombinedOutput()
 		if err != nil {
 			return "", fmt.Errorf("%s: %w: %s", strings.Join(args, " "), err, out)
 		}
 		return string(out), nil
 	}
+	// The version and the commit come from the linker; a build without them shows here.
 	version, err := run("version")
 	if err != nil || !strings.HasPrefix(version, "composer-api v"+d.version+" (commit ") || !strings.HasSuffix(version, p.os+"/"+p.arch+")\n") {
 		return fmt.Errorf("its version is %q: %w", version, err)
@@ -77,6 +80,7 @@ func tryProgram(d *dist, p platform, program []byte) error {
 
 // emulatorFor is a program that runs those of another processor; "" when there is none.
 func emulatorFor(p platform) string {
+	// The other emulator of user programs, for amd64 on arm64, is not needed: releases are made on amd64.
 	if p.os != "linux" || p.arch != "arm64" {
 		return ""
 	}
@@ -109,6 +113,7 @@ func demo(ctx context.Context, dir string, line []string) (err error) {
 		return err
 	}
 	defer func() {
+		// A program that does not end well after Ctrl-C fails the check, too.
 		err = errors.Join(err, cmd.Process.Signal(os.Interrupt), cmd.Wait())
 	}()
 	// With room, so that the goroutine never waits for somebody who has left.
@@ -124,10 +129,12 @@ func demo(ctx context.Context, dir string, line []string) (err error) {
 		}
 		_, _ = io.Copy(io.Discard, said) // it would wait for a reader
 	}()
+	// It ends when the program has said its address, or has ended: then its standard error does.
 	url, ok := <-found
 	if !ok {
 		return errors.New("the demo ended, or did not say where it listens")
 	}
+	// The prompt is a script for the demo, which answers with its text.
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"/v1/chat/completions", strings.NewReader(`{"model":"composer-2.5","messages":[{"role":"user","content":"sim: text It works."}]}`))
 	if err != nil {
 		return err
@@ -149,6 +156,7 @@ func demo(ctx context.Context, dir string, line []string) (err error) {
 // serveReleases serves the dist at the addresses of a release, until stop.
 func serveReleases(ctx context.Context, d *dist) (url string, stop func(), err error) {
 	var config net.ListenConfig
+	// Port 0: the system chooses one that is free.
 	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", nil, err

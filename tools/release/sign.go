@@ -23,6 +23,7 @@ func makeKey(file string) error {
 	if err != nil {
 		return err
 	}
+	// O_EXCL: a key that is overwritten could sign no further release, and the programs that are out would take no other's.
 	out, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
@@ -35,6 +36,7 @@ func makeKey(file string) error {
 
 // secretKey is that of RELEASE_SECRET. An error does not show it.
 func secretKey() (secret minisign.PrivateKey, err error) {
+	// The library's own error is dropped, because it might quote the text.
 	if secret.UnmarshalText([]byte(os.Getenv(secretVariable))) != nil {
 		return secret, errors.New(secretVariable + " holds no secret key of minisign without a password; 'release key FILE' makes one")
 	}
@@ -60,5 +62,6 @@ func sign(file string) error {
 	if err != nil {
 		return err
 	}
+	// The signature is public.
 	return os.WriteFile(file+".minisig", minisign.Sign(secret, data), 0o644)
 }

@@ -33,6 +33,7 @@ func makeWheels(dir string) error {
 	if err != nil {
 		return err
 	}
+	// Emptied first: a wheel of an earlier version would be uploaded with the others.
 	out := filepath.Join(dir, "wheels")
 	if err := os.RemoveAll(out); err != nil {
 		return err
@@ -81,6 +82,7 @@ func pythonVersion(version string) (string, error) {
 func wheel(version string, p platform, program, licence, readme []byte) ([]byte, error) {
 	base := "composer_api-" + version
 	var tags strings.Builder
+	// A file name may have several tags with dots between; WHEEL has a line for each. Source: PEP 425 and PEP 427.
 	for tag := range strings.SplitSeq(p.wheel, ".") {
 		fmt.Fprintf(&tags, "Tag: py3-none-%s\n", tag)
 	}
@@ -97,6 +99,7 @@ func wheel(version string, p platform, program, licence, readme []byte) ([]byte,
 		if err != nil {
 			return err
 		}
+		// In URL-safe base64 without "=", as PEP 427 wants it.
 		sum := sha256.Sum256(data)
 		fmt.Fprintf(&record, "%s,sha256=%s,%d\n", name, base64.RawURLEncoding.EncodeToString(sum[:]), len(data))
 		_, err = w.Write(data)
@@ -107,6 +110,7 @@ func wheel(version string, p platform, program, licence, readme []byte) ([]byte,
 		mode os.FileMode
 		data []byte
 	}{
+		// What lies in data/scripts comes into the environment's folder of programs.
 		{base + ".data/scripts/" + p.program(), 0o755, program},
 		{base + ".dist-info/METADATA", 0o644, []byte(metadata)},
 		{base + ".dist-info/WHEEL", 0o644, []byte("Wheel-Version: 1.0\nGenerator: composer-api\nRoot-Is-Purelib: false\n" + tags.String())},

@@ -34,6 +34,7 @@ func main() {
 		os.Exit(2)
 	}
 	fmt.Printf("%d of %d caught\n", caught, tried)
+	// A fault that is not found is a law that is missing, or too few seeds.
 	if caught < tried {
 		os.Exit(1)
 	}
@@ -53,8 +54,10 @@ func run(dir string, seeds int, only string, budget time.Duration) (caught, trie
 	if err != nil {
 		return 0, 0, err
 	}
+	// One folder for all faults: each writes its files over those of the one before.
 	defer os.RemoveAll(temp)
 	for _, f := range archive.Files {
+		// "" is in every name.
 		if !strings.Contains(f.Name, only) {
 			continue
 		}
@@ -81,6 +84,7 @@ var failed = regexp.MustCompile(`seed \d+ \(number (\d+)\): \d+ broken, the firs
 func changes(root, fault string) (map[string]string, error) {
 	texts := map[string]string{}
 	for change := range strings.SplitSeq(fault, "\n&&\n") {
+		// Its first line is the file, from the root. What is before ==== becomes what is after it.
 		path, change, _ := strings.Cut(change, "\n")
 		before, after, ok := strings.Cut(change, "====\n")
 		path = filepath.Join(root, path)
@@ -108,6 +112,7 @@ func try(root, temp string, f txtar.File, seeds int, budget time.Duration) (stri
 	if err != nil {
 		return "", err
 	}
+	// Full paths on both sides: the compiler does not look at where the overlay lies.
 	replace := map[string]string{}
 	for path, text := range texts {
 		changed := filepath.Join(temp, fmt.Sprintf("changed%d.go", len(replace)))
@@ -133,6 +138,7 @@ func try(root, temp string, f txtar.File, seeds int, budget time.Duration) (stri
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), budget)
 	defer cancel()
+	// Not shrunk: only whether a seed finds the fault is of interest here.
 	test := exec.CommandContext(ctx, binary, "-test.run", "TestSimulate$", "-seeds", fmt.Sprint(seeds), "-shrink=false")
 	test.Dir = filepath.Join(root, "internal/simtest")
 	out, err := test.CombinedOutput()

@@ -42,6 +42,7 @@ func main() {
 	for _, name := range names {
 		fmt.Println(name + ": exported, but no other package uses it")
 	}
+	// 1 is a finding and 2 an error, as linters have it.
 	if len(names) > 0 {
 		os.Exit(1)
 	}
@@ -59,6 +60,7 @@ func unused(dir string) ([]string, error) {
 	if packages.PrintErrors(loaded) > 0 {
 		return nil, fmt.Errorf("the module does not compile")
 	}
+	// Two passes: who uses what, over all packages with their tests; then what is left of each.
 	used := map[string]bool{}    // "path.Name", by another package
 	methods := map[string]bool{} // names of methods that are called or asked for outside of where they are declared
 	for _, p := range loaded {
@@ -80,6 +82,7 @@ func unused(dir string) ([]string, error) {
 		}
 		// A type with a method that some interface asks for may be that interface, also where nobody says so.
 		for _, object := range p.TypesInfo.Defs {
+			// The name of a package clause, or the symbol of a type switch.
 			if object == nil {
 				continue
 			}
@@ -92,6 +95,7 @@ func unused(dir string) ([]string, error) {
 	}
 	var names []string
 	for _, p := range loaded {
+		// With Tests set, a package comes several times: as it is, and with its tests, under another ID.
 		if p.ID != p.PkgPath || !strings.Contains(p.PkgPath, "/internal/") || p.Name == "main" || isSkipped(p.PkgPath) {
 			continue // a test variant, or not ours to judge
 		}
@@ -106,6 +110,7 @@ func unused(dir string) ([]string, error) {
 			if c, ok := object.(*types.Const); ok && (ofExportedType(c) || groupUsed(p, name, used)) {
 				continue
 			}
+			// A type is used, too, if a contract mentions it or if it is one of a closed set.
 			typeName, isType := object.(*types.TypeName)
 			if !used[full] && !(isType && (mentioned[typeName] || isMember(p.Types, typeName))) {
 				names = append(names, full)
@@ -124,6 +129,7 @@ func unused(dir string) ([]string, error) {
 			}
 		}
 	}
+	// A package may come more than once, and with it its names.
 	slices.Sort(names)
 	return slices.Compact(names), nil
 }
@@ -195,6 +201,7 @@ func mentions(p *types.Package) map[*types.TypeName]bool {
 		}
 		switch t := t.(type) {
 		case *types.Named:
+			// What the named type consists of is its own package's to say, so its inside is not visited.
 			found[t.Obj()] = true
 			for arg := range t.TypeArgs().Types() {
 				visit(arg, depth+1)
