@@ -24,6 +24,7 @@ type chatFields struct {
 }
 
 // chatFormat is the part of response_format that tells whether it asks for anything.
+// "text" asks for nothing.
 type chatFormat struct {
 	Type string `json:"type"`
 }
@@ -60,6 +61,7 @@ func (b *body) refuseChatFields() error {
 	switch {
 	case b.Stop.String != "" || len(b.Stop.Other) > 0:
 		return agent.ParamError(agent.UnsupportedParameter, "stop", "The Responses API has no 'stop'. Leave it out, or use /v1/chat/completions.")
+	// One answer is what this API gives anyway.
 	case b.N != nil && *b.N > 1:
 		return agent.ParamError(agent.UnsupportedParameter, "n", "There is one answer to a request. Leave 'n' out, or send the request several times.")
 	case b.Logprobs:
@@ -79,6 +81,7 @@ type chatShape struct {
 // missingName is the error for a tool, or the choice of one, without a name. To take the name from the other place would be no
 // help: the response repeats the tools, and SDKs read them in this API's form.
 func (c *chatShape) missingName(param string) error {
+	// A new error each time, so its message may be lengthened.
 	err := openai.Missing(param + ".name")
 	if c.Function || c.Custom {
 		err.Message += " In the Responses API, the name and the other members of a tool stand beside its 'type'."

@@ -34,9 +34,11 @@ func DecodeConversation(data []byte) (*ConversationBody, error) {
 	if err := w.Metadata.Check("metadata"); err != nil {
 		return nil, err
 	}
+	// Source of the bound: OpenAI's published document of POST /conversations/{id}/items.
 	if len(w.Items) > maxNewItems {
 		return nil, agent.ParamError(agent.InvalidValue, "items", "'items' has %d entries; at most %d can be added at once.", len(w.Items), maxNewItems)
 	}
+	// cut needs the data that the spans are offsets in; locate leaves out the nulls, so it comes after.
 	cut(w.Items, data)
 	return &ConversationBody{Items: locate(w.Items, "items"), Metadata: w.Metadata}, nil
 }

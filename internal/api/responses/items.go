@@ -118,6 +118,7 @@ func (it *Item) own() (size int, ok bool) {
 		p := &it.wire.Content[i]
 		p.raw = p.span.cut(it.raw)
 	}
+	// An estimate of the memory: the texts lie in raw, as far as they have no escapes.
 	parts, tools := len(it.wire.Content)+len(it.wire.Output), len(it.wire.Tools)
 	return len(it.raw) + parts*int(unsafe.Sizeof(wirePart{})) + tools*int(unsafe.Sizeof(wireTool{})), true
 }
@@ -127,6 +128,7 @@ func (it *Item) own() (size int, ok bool) {
 func locate(items []Item, param string) []Item {
 	located := make([]Item, 0, len(items))
 	for i, it := range items {
+		// A null. An object without a type stays, and is an error when it is used.
 		if it.wire.Type == "" && it.raw == nil {
 			continue
 		}
@@ -228,6 +230,7 @@ var itemIDPrefixes = map[string]string{
 // encode encodes the item, with the members that it lacks. Its other members stay as the client
 // sent them. index is the item's place in its list, which the id is derived from.
 func (it *Item) encode(responseID string, index int) (jsontext.Value, error) {
+	// A client's own id stays, so that a reference to it finds the item.
 	id := it.wire.ID
 	if id == "" {
 		id = inputItemID(responseID, cmp.Or(itemIDPrefixes[it.wire.Type], "item_"), index)

@@ -231,6 +231,7 @@ func (t *transcript) patchCall(it *Item) error {
 func (t *transcript) shellCallOutput(it *Item) error {
 	l := it.local()
 	var text strings.Builder
+	// outputs has set an exit code for every outcome that is no time-out, so it is never nil below.
 	for i, o := range l.outputs() {
 		if i > 0 {
 			text.WriteString("\n")
@@ -246,6 +247,7 @@ func (t *transcript) shellCallOutput(it *Item) error {
 			fmt.Fprintf(&text, "\n[exit code %d]", *o.Outcome.ExitCode)
 		}
 	}
+	// No outputs at all, or one of a command that went well and wrote nothing: the model gets what the client has sent.
 	if text.Len() == 0 {
 		text.WriteString(textOf(l.Output))
 	}
@@ -256,6 +258,7 @@ func (t *transcript) shellCallOutput(it *Item) error {
 func (t *transcript) patchCallOutput(it *Item) error {
 	l := it.local()
 	text := textOf(l.Output)
+	// An empty result would leave the model to guess.
 	if text == "" {
 		text = "The patch was applied."
 		if it.wire.Status == "failed" {

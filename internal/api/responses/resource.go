@@ -52,6 +52,7 @@ func (l *Lister) List(items []Item) ([]Listed, error) {
 	list := make([]Listed, 0, len(items))
 	for i := range items {
 		it := &items[i]
+		// Also for an item that is left out then, so that the ids of the others don't depend on that.
 		head := resourceHead{ID: l.unique(it.wire.ID), Type: it.wire.Type}
 		v, err := l.resource(head, it)
 		if err != nil {

@@ -154,7 +154,7 @@ func (e *Encoder) repeat(items []jsontext.Value, open *item) error {
 				return err
 			}
 		}
-		// 	What was announced of the text is a prefix of it, unless the log is another's; then no delta can make up for it.
+		// What was announced of the text is a prefix of it, unless the log is another's; then no delta can make up for it.
 		if missing, ok := bytes.CutPrefix(it.text, had); ok && len(missing) > 0 && !it.hidden && !it.kind.whole() {
 			if err := e.steps.delta(it, missing); err != nil {
 				return err

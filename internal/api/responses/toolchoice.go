@@ -74,6 +74,7 @@ func (s *toolSet) toolChoice(sent *openai.StringOr[wireToolChoice]) (agent.ToolC
 
 // choiceMode reads a choice in its string form. "required" without any tool is an error.
 func (s *toolSet) choiceMode(name, param string) (agent.ToolChoice, error) {
+	// The same modes as in chat completions.
 	mode, ok := openai.ToolModes[name]
 	if !ok {
 		return agent.ToolChoice{}, openai.OneOf(param, name, "none", "auto", "required")
@@ -98,6 +99,7 @@ func (s *toolSet) allowedTools(c *wireToolChoice) (agent.ToolChoice, error) {
 			return choice, notOffered(t, "tool_choice.tools["+strconv.Itoa(i)+"]")
 		}
 	}
+	// The list replaces that of all tools; the ones that were dropped are not missed.
 	if len(choice.Names) > 0 {
 		return choice, nil
 	}
@@ -109,6 +111,7 @@ func (s *toolSet) allowedTools(c *wireToolChoice) (agent.ToolChoice, error) {
 
 // chosen is the model's name of the tool that the client names; false when it isn't offered.
 func (s *toolSet) chosen(c *choiceFields) (string, bool) {
+	// The client's names are looked up and not the model's, which it doesn't know.
 	name := clientName{c.Namespace, c.Name}
 	if _, local := localTools[c.Type]; local || c.Type == searchToolName {
 		name = clientName{"", c.Type} // these have no other name

@@ -70,6 +70,7 @@ func (t *transcript) add(it *Item) error {
 // loosePart adds a part that came without a message, as a message of the user.
 func (t *transcript) loosePart(it *Item) error {
 	var p wirePart
+	// The item's own fields lack those of a part, so its JSON is read once more.
 	if err := openai.Decode(it.raw, &p); err != nil {
 		return err
 	}
@@ -183,6 +184,7 @@ func (t *transcript) call(it *Item, name string, arguments json.RawMessage) erro
 	if name == "" {
 		return openai.Missing(it.param + ".name")
 	}
+	// Noted before the results, which come later in every history that makes sense.
 	t.calls[it.wire.CallID] = true
 	m := t.assistant()
 	m.Calls = append(m.Calls, agent.ToolCall{

@@ -17,6 +17,7 @@ import (
 // tool_choice. The request shares memory with r and history, so they must not be changed while it lives.
 func (r *Request) Turn(history []Item, open func(sealed string) (string, error)) (req *agent.Request, unknown []string, err error) {
 	t := transcript{calls: map[string]bool{}, tail: new(strings.Builder), tools: &r.tools, open: open}
+	// Before the history: instructions are of this request alone, and are not kept with what was said.
 	if text := r.instructions(); text != nil && *text != "" {
 		t.messages = append(t.messages, agent.Message{Role: agent.System, Parts: []agent.Part{{Text: *text}}})
 	}
@@ -38,6 +39,7 @@ func (r *Request) Turn(history []Item, open func(sealed string) (string, error))
 	if r.Compact {
 		t.messages = append(t.messages, agent.Message{Role: agent.User, Parts: []agent.Part{{Text: compactionPrompt}}})
 	}
+	// Only now: a tool that an item has added may be the one that is chosen.
 	choice, err := r.tools.toolChoice(&r.body.ToolChoice)
 	if err != nil {
 		return nil, nil, err
@@ -53,6 +55,7 @@ func (r *Request) Turn(history []Item, open func(sealed string) (string, error))
 		Durable:         r.Store,
 		Echo:            r.tools.echo,
 	}
+	// The empty effort leaves the choice to the gateway.
 	if r.body.Reasoning.Effort != nil {
 		req.Effort = *r.body.Reasoning.Effort
 	}

@@ -83,6 +83,7 @@ func MigrateStatus(ctx context.Context, dsn string) ([]Migration, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A step that isn't in the map was not applied: the zero time.
 	for i, m := range all {
 		all[i].Applied = applied[m.Version]
 	}
@@ -138,6 +139,7 @@ func (db *DB) ready(ctx context.Context) error {
 		<-s.turn
 		return nil
 	}
+	// Each try may wait for a database that is away. Not every caller is to wait for that again.
 	if s.err != nil && db.now().Sub(s.tried) < retryEvery {
 		defer func() { <-s.turn }()
 		return s.err
@@ -232,6 +234,7 @@ func (db *DB) createWhole(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	defer tx.Rollback()
+	// Tables, indexes and whatever else there may be: a database of somebody else's is not touched.
 	var things int
 	if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_master`).Scan(&things); err != nil || things > 0 {
 		return false, err
@@ -285,6 +288,7 @@ func (db *DB) applied(ctx context.Context) (map[int64]time.Time, error) {
 	if tables == 0 {
 		return applied, nil
 	}
+	// goose writes a row 0 when it makes the table, which is no migration.
 	rows, err := db.read.QueryContext(ctx, `SELECT version_id, tstamp FROM `+versionTable+` WHERE is_applied AND version_id > 0`)
 	if err != nil {
 		return nil, db.failure(ctx, err)
