@@ -16,7 +16,8 @@ import (
 // A client sends requests to one server and checks every word of the answers. It is safe for concurrent use.
 type client struct {
 	// url is the server's root, without a slash at its end.
-	url  string
+	url string
+	// http has no time-out: the trial's context bounds each request.
 	http *http.Client
 }
 

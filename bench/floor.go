@@ -26,6 +26,7 @@ type floor struct {
 
 // serveFloor serves until ctx ends.
 func serveFloor(ctx context.Context, address, upstream string, hold bool) error {
+	// HTTP/2 without TLS: the mock speaks it, and the gateway is measured with the same.
 	transport := &http.Transport{Protocols: new(http.Protocols), DisableCompression: true}
 	transport.Protocols.SetUnencryptedHTTP2(true)
 	f := &floor{upstream: upstream + agentPath, client: &http.Client{Transport: transport}, hold: hold}
@@ -55,6 +56,7 @@ func (f *floor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// The prompt is encoded into one buffer, with room for the envelope's header before it, so the text is copied once.
 	out := make([]byte, connectwire.HeaderLen, len(body)+1024)
 	out = protowire.AppendTag(out, 1, protowire.BytesType)
+	// The length stands before the message, so the size is added up first. 4 bytes are the colon, the blank and two line breaks.
 	size := 0
 	for _, m := range req.Messages {
 		size += len(m.Role) + len(m.Content) + 4

@@ -15,6 +15,7 @@ import (
 type lab struct {
 	self    string // this program, which is also the mock, the floor and the proxy
 	gateway string // composer-api
+	// dir has a folder for each server, and is removed at the end of the run.
 	dir     string
 	started int // for names of folders
 }

@@ -105,6 +105,7 @@ func (l *lab) parked(ctx context.Context, frame, runs int, wait time.Duration) (
 	if err != nil {
 		return p, err
 	}
+	// All requests wait, so what the process did was heartbeats, and the work of timers.
 	p.cpu = float64(after-before) / float64(wait)
 	begin = time.Now()
 	err = resume(requests)
@@ -151,6 +152,7 @@ func (l *lab) waiting(ctx context.Context, name string, upstream *server, stream
 	if err != nil {
 		return w, err
 	}
+	// After the warm-up, so that goroutines which stay are not counted as left behind.
 	w.before = w.goroutines(ctx)
 	if w.base, err = residentMemory(w.server.pid); err != nil {
 		return w, err

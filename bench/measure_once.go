@@ -32,6 +32,7 @@ func (l *lab) cold(ctx context.Context, upstream *server, times int) (b beginnin
 		}
 		c := newClient(s.url)
 		_, err = c.stream(ctx, short(plan{events: 1}, true), nil)
+		// Up to the end of the answer, and with the start of the process.
 		starts = append(starts, milliseconds(time.Since(begin)))
 		c.close()
 		if err == nil && b.idle == 0 {
@@ -62,6 +63,7 @@ func leaving(ctx context.Context, s, upstream *server, clients int) (*delays, er
 		// Each client leaves by itself, and asks the mock then when it was noticed.
 		one, leave := context.WithCancel(ctx)
 		defer leave()
+		// The number from 1: a plan without one has 0.
 		resp, err := c.open(one, short(plan{id: i + 1, events: 1, silent: time.Hour}, true))
 		if err != nil {
 			return err
@@ -100,6 +102,7 @@ func beside(streams, words int, every time.Duration, other neighbour) load {
 		go func() { over <- work(next) }()
 		err := paced(streams, words, every)(ctx, t)
 		stop()
+		// The stream's own error counts first: a neighbour may fail because of it.
 		if failed := <-over; err == nil && ctx.Err() == nil {
 			err = failed
 		}

@@ -34,6 +34,7 @@ func (m *mock) serveAgent(w http.ResponseWriter, r *http.Request) {
 	prompt = nil // it may be megabytes, and the run may be parked
 	w.Header().Set("Content-Type", connectwire.ContentType)
 	w.WriteHeader(http.StatusOK)
+	// A heartbeat is what upstream sends while the model says nothing.
 	if p.beat {
 		w.Write(envelope(nil, &pb.AgentServerMessage{Message: &pb.AgentServerMessage_InteractionUpdate{
 			InteractionUpdate: &pb.InteractionUpdate{Message: &pb.InteractionUpdate_Heartbeat{Heartbeat: &pb.Empty{}}},
@@ -72,6 +73,7 @@ func callAndGoOn(w http.ResponseWriter, r *http.Request, in *bufio.Reader, p pla
 		}
 		if _, after, ok := bytes.Cut(message, []byte(resultMark)); ok {
 			digits := after[:len(after)-len(bytes.TrimLeft(after, "0123456789"))]
+			// No digits give 0. Then the client hears a word that it doesn't expect, and fails.
 			first, _ := strconv.Atoi(string(digits))
 			speak(r.Context(), w, connectVoice{}, p, first)
 			return
@@ -86,6 +88,7 @@ func readEnvelope(in *bufio.Reader, buf []byte) ([]byte, error) {
 	if _, err := io.ReadFull(in, header[:]); err != nil {
 		return nil, err
 	}
+	// The first byte has flags. None is expected in a request.
 	n := int(binary.BigEndian.Uint32(header[1:]))
 	if cap(buf) < n {
 		buf = make([]byte, n)

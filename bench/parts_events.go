@@ -47,6 +47,7 @@ func (s *suite) events(ctx context.Context) error {
 	drawing := &plot{title: "CPU an event, 15,000 events a second in all", x: "streams", y: "µs"}
 	s.plots["events"] = drawing
 	for _, n := range []int{30, 300} {
+		// The more streams, the slower each of them.
 		every := time.Duration(n) * time.Second / eventsASecond
 		r, err := s.contest(ctx, fmt.Sprintf("paced, %d streams", n), s.servers, paced(n, int(1200*time.Millisecond/every), every))
 		if err != nil {
@@ -82,6 +83,7 @@ func (s *suite) events(ctx context.Context) error {
 		}
 		s.rows = append(s.rows, row{target: "4", what: b.what, unit: "1/s", figure: figures, limit: b.limit, atLeast: true})
 	}
+	// 400 answers of 64 frames, four at a time.
 	r, err := s.contest(ctx, "not streamed", s.servers, wholes(400, 4, 64))
 	if err != nil {
 		return err
@@ -100,6 +102,7 @@ func (s *suite) events(ctx context.Context) error {
 // surfaces compares the public APIs with each other. Their figures are all the gateway's, so each is set against that of chat.
 func (s *suite) surfaces(ctx context.Context) error {
 	const streams, words, every = 100, 60, 20 * time.Millisecond
+	// The first API that is measured is what the others are held against.
 	chatting := ""
 	base := spread{}
 	for _, api := range []struct {

@@ -11,6 +11,7 @@ func (s *suite) moments(ctx context.Context) error {
 	ours := func(f spread) map[string]spread { return map[string]spread{nameOurs: f} }
 	figures := make(map[string]spread)
 	for _, one := range s.some(nameFloor, nameHeld, nameOurs) {
+		// s.servers[0] is the mock, which knows when it was left.
 		resets, err := leaving(ctx, one, s.servers[0], 300)
 		if err != nil {
 			return fmt.Errorf("leaving %s: %w", one.name, err)
@@ -44,6 +45,7 @@ func (s *suite) neighbours(ctx context.Context) error {
 
 // A besides is a neighbour, and what is said of the streams beside it.
 type besides struct {
+	// what is the words of the table's row.
 	what      string
 	neighbour neighbour
 }
@@ -63,6 +65,7 @@ func (s *suite) besideEach(ctx context.Context, all []besides) error {
 		if alone == nil {
 			alone = figures
 		} else {
+			// Not the baseline's figure but the gateway's own, without a neighbour.
 			one.limit = 2 * alone[nameOurs].median
 		}
 		s.rows = append(s.rows, one)

@@ -37,6 +37,7 @@ func (s *suite) promptsOf(ctx context.Context, servers []*server, sizes ...int) 
 	s.plots["prompts"] = drawing
 	perByte := make(map[int]float64)
 	for _, size := range sizes {
+		// About 8 MiB in each trial, whatever the size of a prompt.
 		r, err := s.contest(ctx, fmt.Sprintf("prompts of %d KiB", size>>10), servers, prompts(max(2, 8<<20/size), size, 0))
 		if err != nil {
 			return err
@@ -47,6 +48,7 @@ func (s *suite) promptsOf(ctx context.Context, servers []*server, sizes ...int) 
 		}
 		s.rows = append(s.rows, one)
 		if size == 1<<20 {
+			// The floor reads and writes the same bytes, so the difference is what the gateway adds.
 			more := one.figure[nameOurs].median - one.figure[nameHeld].median
 			s.rows = append(s.rows, row{
 				target: "6", what: "the same, beyond what the floor takes", unit: "ms", limit: 4,

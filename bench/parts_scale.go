@@ -19,6 +19,7 @@ func (s *suite) longParked(ctx context.Context) error {
 			return err
 		}
 		s.reportParking(frame, p)
+		// At one second and not at zero: the axis is logarithmic.
 		drawing.add(frame.String(), 1, map[string]spread{frame.String(): exactly(p.atOnce)})
 		for i, memory := range p.meanwhile {
 			at := settle + time.Duration(i+1)*wait/4
@@ -40,6 +41,7 @@ func (s *suite) manyStreams(ctx context.Context) error {
 		streams int
 		long    time.Duration
 	}{{500, 2 * time.Second}, {2000, 6 * time.Second}} {
+		// As in events: the same number of words a second in all.
 		n, every := c.streams, time.Duration(c.streams)*time.Second/eventsASecond
 		what := fmt.Sprintf("%d streams, one each %v", n, every.Round(time.Millisecond))
 		r, err := s.contest(ctx, what, servers, gathered(n, int(c.long/every), every))

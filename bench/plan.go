@@ -27,6 +27,7 @@ var planMark = []byte("[[bench ")
 
 // String is the plan as it stands in a prompt. findPlan reads it.
 func (p plan) String() string {
+	// Durations are written as nanoseconds.
 	return fmt.Sprintf(planForm, p.id, p.events, max(p.burst, 1), p.every, p.silent, p.beat, p.tool)
 }
 
@@ -60,12 +61,14 @@ type listener struct {
 
 // hear takes a piece of text. An error says which word was wrong.
 func (l *listener) hear(piece []byte, now time.Time) error {
+	// What was left of the piece before belongs to the word that goes on here.
 	if len(l.rest) > 0 {
 		piece = append(l.rest, piece...)
 	}
 	for {
 		word, after, whole := bytes.Cut(piece, []byte(" "))
 		if !whole {
+			// A copy in an array of its own: piece lies in the reader's buffer.
 			l.rest = append(l.rest[:0:0], piece...)
 			return nil
 		}

@@ -12,6 +12,7 @@ import (
 
 // A plot is a drawing of lines, one for each server, with a logarithmic x axis. It is written as SVG.
 type plot struct {
+	// x and y say what the axes are, with their units.
 	title, x, y string
 	lines       []line
 }
@@ -70,6 +71,7 @@ func (p *plot) write(file string) error {
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="12">`+"\n", plotWidth, plotHeight)
 	fmt.Fprintf(&b, `<rect width="100%%" height="100%%" fill="white"/><text x="%d" y="22" font-size="15">%s</text>`+"\n", left, html.EscapeString(p.title))
 	fmt.Fprintf(&b, `<text x="%d" y="%d">%s</text><text x="8" y="%d">%s</text>`+"\n", (plotWidth-right)/2, plotHeight-10, html.EscapeString(p.x), top-6, html.EscapeString(p.y))
+	// Five steps on the y axis, each with a line across.
 	for i := range 6 {
 		y := most * float64(i) / 5
 		fmt.Fprintf(&b, `<path d="M%d %.1fH%d" stroke="#ddd"/><text x="%d" y="%.1f" text-anchor="end">%s</text>`+"\n", left, atY(y), plotWidth-right, left-6, atY(y)+4, number(y))
@@ -80,6 +82,7 @@ func (p *plot) write(file string) error {
 		for _, at := range l.points {
 			path = append(path, fmt.Sprintf("%.1f,%.1f", atX(at.x), atY(at.y)))
 			fmt.Fprintf(&b, `<circle cx="%.1f" cy="%.1f" r="3" fill="%s"/>`, atX(at.x), atY(at.y), colour)
+			// All lines have the same x, so the first one's points label the axis.
 			if i == 0 {
 				fmt.Fprintf(&b, `<text x="%.1f" y="%d" text-anchor="middle">%s</text>`, atX(at.x), plotHeight-bottom+18, number(at.x))
 			}

@@ -18,9 +18,11 @@ type server struct {
 	url  string
 	pid  int // of the process whose CPU time and memory count, with its children
 
+	// cmd is nil for a server that is not ours (a peer).
 	cmd    *exec.Cmd
 	stderr bytes.Buffer // what it said, for errors; complete after stop
-	ended  chan struct{}
+	// ended is closed once the process is gone.
+	ended chan struct{}
 }
 
 // A launch is how a server is started: a command that serves at url, given as arguments and variables beside our own.

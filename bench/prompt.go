@@ -9,6 +9,7 @@ import (
 
 // A request is a body for one of the public APIs, and how its answer is read.
 type request struct {
+	// path is the route, and body the whole JSON.
 	path string
 	body []byte
 	// textKey is the JSON key behind which a chunk has its piece of text: "content" and so on.
@@ -23,7 +24,7 @@ const (
 	resultMark = "result-"
 )
 
-// A message of a chat completion.
+// A message of a chat completion. ToolCalls are for the assistant's, ToolCallID for the result of one.
 type message struct {
 	Role       string `json:"role"`
 	Content    string `json:"content"`
@@ -31,14 +32,14 @@ type message struct {
 	ToolCallID string `json:"tool_call_id,omitempty"`
 }
 
-// A call of a tool, in a message.
+// A call of a tool, in a message. Type is always "function", as with tools.
 type call struct {
 	ID       string   `json:"id"`
 	Type     string   `json:"type"`
 	Function function `json:"function"`
 }
 
-// A function is what a call asks for, or a tool that is offered.
+// A function is what a call asks for, with Arguments, or a tool that is offered, with Description and Parameters.
 type function struct {
 	Name        string          `json:"name"`
 	Arguments   string          `json:"arguments,omitempty"`
@@ -82,6 +83,7 @@ func conversation(n, size, seed int) []message {
 	line := "\tif err := run(ctx, \"step\"); err != nil {\n\t\treturn fmt.Errorf(\"step: %w\", err)\n\t}\n"
 	text := func(i int) string {
 		// 14 bytes are about what JSON's escapes add to a line.
+		// The number and the seed come first, so no two messages begin alike.
 		head := fmt.Sprintf("Message %d of %s.\n", i, seedText(seed))
 		return head + strings.Repeat(line, max(1, (size/n-len(head))/(len(line)+14)))
 	}
@@ -92,6 +94,7 @@ func conversation(n, size, seed int) []message {
 			all = append(all, message{Role: "user", Content: text(i)})
 		case 1:
 			id := fmt.Sprintf("call_%d", i)
+			// Arguments are JSON in a JSON string, so their escapes are doubled, as an agent's are.
 			all = append(all, message{Role: "assistant", ToolCalls: []call{{ID: id, Type: "function", Function: function{
 				Name: toolName, Arguments: string(marshal(map[string]string{"path": fmt.Sprintf("file%d.go", i), "why": text(i)})),
 			}}}})

@@ -20,6 +20,7 @@ var progress io.Writer = os.Stderr
 
 // text is what was measured, as the table and its notes.
 func (s *suite) text() string {
+	// Stable, so that rows of one target stay in the order in which they were measured.
 	slices.SortStableFunc(s.rows, func(a, b row) int { return cmp.Compare(order(a.target), order(b.target)) })
 	var b strings.Builder
 	title, target := "What composer-api costs", "bench"
@@ -76,6 +77,7 @@ func order(target string) int {
 // machine says on what the bench ran.
 func machine() string {
 	model := "an unknown processor"
+	// Linux alone has it.
 	if data, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		for line := range bytes.Lines(data) {
 			if name, value, ok := bytes.Cut(line, []byte(":")); ok && string(bytes.TrimSpace(name)) == "model name" {

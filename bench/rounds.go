@@ -15,6 +15,7 @@ type load func(ctx context.Context, t *trial) error
 // A trial is one run of a load on one server. CPU time counts from begin, which is called before the load and may be called
 // again by it, when what came before was preparation.
 type trial struct {
+	// client is a new one for each trial, so that the first request of each opens its connections.
 	client *client
 	server *server
 	seed   int    // differs between all trials of a run, for prompts that no server has seen
@@ -42,6 +43,7 @@ type result struct{ cpu, p50, p99, most spread }
 // A contest runs a load on several servers in turn, so that what the machine does meanwhile hits all of them alike: the first
 // round goes from the first server to the last, the second back, and so on. The first server is the baseline.
 type contest struct {
+	// name is for messages alone; the table has words of its own.
 	name    string
 	servers []*server
 	rounds  int
@@ -64,9 +66,11 @@ func (c contest) run(ctx context.Context, seed *int) (map[string]result, error) 
 		fmt.Fprintf(os.Stderr, " %v\n", time.Since(begin).Round(100*time.Millisecond))
 	}(time.Now())
 	var rounds [][]sample
+	// Round -1 warms caches and connections up, and is not kept.
 	for i := -1; i < c.rounds+c.extra; i++ {
 		round := make([]sample, len(c.servers))
 		for j := range c.servers {
+			// Every second round goes from the last server to the first.
 			if i%2 != 0 {
 				j = len(c.servers) - 1 - j
 			}
@@ -80,6 +84,7 @@ func (c contest) run(ctx context.Context, seed *int) (map[string]result, error) 
 			rounds = append(rounds, round)
 		}
 		fmt.Fprint(os.Stderr, ".")
+		// Enough rounds with a steady baseline: the extra ones are not needed.
 		if i+1 >= c.rounds && len(steady(rounds)) >= c.rounds {
 			break
 		}
@@ -133,6 +138,7 @@ func try(ctx context.Context, s *server, do load, seed int) (sample, error) {
 		return sample{}, err
 	}
 	return sample{
+		// A load that sets no units is one unit.
 		cpu: float64(after-t.before) / float64(time.Microsecond) / float64(max(t.units, 1)),
 		p50: t.delays.at(0.5), p99: t.delays.at(0.99), most: t.delays.at(1),
 	}, nil
@@ -154,6 +160,7 @@ func steady(rounds [][]sample) [][]sample {
 func each(ctx context.Context, n, width int, do func(ctx context.Context, i int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	// Both without a buffer: a worker that is busy takes nothing, so an error stops what has not begun.
 	todo := make(chan int)
 	done := make(chan struct{})
 	for range min(n, width) {

@@ -8,6 +8,7 @@ import (
 
 // delays collects durations. It is safe for concurrent use.
 type delays struct {
+	// mu guards all, which at sorts in place.
 	mu  sync.Mutex
 	all []time.Duration
 }

@@ -8,6 +8,7 @@ import (
 // A row is one line of the table: what was measured, what each server had, and whether the gateway is where it should be.
 type row struct {
 	target string // its number in docs/speed.md
+	// what is measured, in words, and the unit of every figure of the row.
 	what   string
 	unit   string
 	figure map[string]spread // by the server's name
@@ -21,6 +22,7 @@ type row struct {
 
 // ratio is the gateway's figure against the baseline's; 0 when there is none.
 func (r row) ratio() float64 {
+	// A server that isn't there, such as nginx where it isn't installed, has no figure.
 	base := r.figure[r.against].median
 	if base == 0 {
 		return 0
@@ -79,6 +81,7 @@ func table(rows []row, servers []string) string {
 			switch {
 			case !ok:
 				b.WriteString(" – |")
+			// Only of the gateway's figures does the table say how far they lie apart.
 			case name == nameOurs && s.low != s.high:
 				fmt.Fprintf(&b, " **%s** (%s–%s) |", median, number(s.low), number(s.high))
 			case name == nameOurs:

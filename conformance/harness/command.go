@@ -12,6 +12,7 @@ import (
 
 // A command is a client that runs to its end.
 type command struct {
+	// dir is its working directory, and program its path.
 	dir string
 	// env is all of its environment, and limit how long it may take. stdin may be nil.
 	env     []string

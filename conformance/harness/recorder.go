@@ -26,6 +26,7 @@ type Recorder struct {
 
 // An Exchange is a request and its answer.
 type Exchange struct {
+	// All but Status and Answer are the request's, as it came.
 	Method, Path string
 	Header       http.Header
 	Body         []byte
@@ -76,6 +77,7 @@ func (r *Recorder) Exchanges(path string) []Exchange {
 	var found []Exchange
 	for _, e := range r.exchanges {
 		if e.Path == path {
+			// A copy; the answer's bytes may still grow behind its length.
 			found = append(found, *e)
 		}
 	}

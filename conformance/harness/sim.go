@@ -34,29 +34,32 @@ func StartSim(t testing.TB, args ...string) *Sim {
 // A Run is one stream that the simulator received, as far as the tests look at it. The whole record is documented in
 // the gateway's package cursorsim.
 type Run struct {
-	Header         map[string][]string `json:"header"` // lower case
-	KeyHash        string              `json:"keyHash"`
-	RunID          string              `json:"runId"`
-	ConversationID string              `json:"conversationId"`
-	Attempt        int                 `json:"attempt"`
-	Continued      bool                `json:"continued"` // it came with a checkpoint
-	Resume         bool                `json:"resume"`    // it carries on after a broken stream
-	Prompt         string              `json:"prompt"`
-	Model          string              `json:"model"`
-	Tools          []string            `json:"tools"`
-	Images         int                 `json:"images"`
-	Request        json.RawMessage     `json:"request"` // the run request, as protojson
-	Execs          []Exec              `json:"execs"`
-	Heartbeats     int                 `json:"heartbeats"`
-	Started        time.Time           `json:"started"`
-	Ended          time.Time           `json:"ended"`
-	End            string              `json:"end"` // "" while it goes on; else well, error, refused, dropped, cut, left
-	Error          string              `json:"error"`
-	Failures       []string            `json:"failures"` // expectations of the script that did not hold
+	Header map[string][]string `json:"header"` // lower case
+	// KeyHash stands for the key, which the record doesn't have. RunID and ConversationID are upstream's own.
+	KeyHash        string `json:"keyHash"`
+	RunID          string `json:"runId"`
+	ConversationID string `json:"conversationId"`
+	// Attempt counts from 1 the streams of one run.
+	Attempt    int             `json:"attempt"`
+	Continued  bool            `json:"continued"` // it came with a checkpoint
+	Resume     bool            `json:"resume"`    // it carries on after a broken stream
+	Prompt     string          `json:"prompt"`
+	Model      string          `json:"model"`
+	Tools      []string        `json:"tools"`
+	Images     int             `json:"images"`
+	Request    json.RawMessage `json:"request"` // the run request, as protojson
+	Execs      []Exec          `json:"execs"`
+	Heartbeats int             `json:"heartbeats"`
+	Started    time.Time       `json:"started"`
+	Ended      time.Time       `json:"ended"`
+	End        string          `json:"end"` // "" while it goes on; else well, error, refused, dropped, cut, left
+	Error      string          `json:"error"`
+	Failures   []string        `json:"failures"` // expectations of the script that did not hold
 }
 
 // An Exec is one thing that the simulator asked the gateway to do. The calls of tools are those of kind "mcp".
 type Exec struct {
+	// Kind says what was asked; Tool is "" for what is no tool call, and Result what the gateway has answered.
 	Kind       string    `json:"kind"`
 	Tool       string    `json:"tool"`
 	Result     string    `json:"result"`
@@ -143,6 +146,7 @@ func (s *Sim) Await(what string, ok func([]Run) bool) []Run {
 			s.t.Fatalf("the simulator did not see within %s: %s\n%s", waitLimit, what, Summary(runs))
 		}
 		time.Sleep(gap)
+		// Short waits at first: most conditions hold within milliseconds.
 		gap = min(gap*3/2, maxPollGap)
 	}
 }

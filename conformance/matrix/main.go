@@ -87,6 +87,7 @@ func outcome(all []result, c *client, capability string) string {
 	switch {
 	case claimed == 0:
 		return ""
+	// A test that the table names and the run does not have counts as not run, too.
 	case passed == 0 || skipped > 0:
 		return "not run"
 	}
@@ -114,6 +115,7 @@ func version(dir string, c *client) (string, error) {
 	if err := json.Unmarshal(data, &lock); err != nil {
 		return "", fmt.Errorf("%s: %w", c.lock, err)
 	}
+	// The form of npm's lock files since version 2: a package for each folder.
 	found := lock.Packages["node_modules/"+c.pack].Version
 	if found == "" {
 		return "", fmt.Errorf("%s has no %s", c.lock, c.pack)

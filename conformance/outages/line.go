@@ -10,6 +10,7 @@ import (
 // A line is the network between the gateways and a database server: connections to it go on to the server, until the
 // test disturbs them.
 type line struct {
+	// l is where gateways connect to.
 	l net.Listener
 
 	// mu guards what follows.
@@ -70,6 +71,7 @@ func (n *line) carry(client *net.TCPConn) {
 	server := c.(*net.TCPConn)
 	n.mu.Lock()
 	n.conns[client], n.conns[server] = true, true
+	// The test may have ended while the connection was made.
 	closed := n.closed
 	n.mu.Unlock()
 	if closed {
@@ -145,6 +147,7 @@ func (n *line) to(target string) {
 
 // reset ends a connection as a machine does that knows nothing of it.
 func reset(c *net.TCPConn) {
+	// With a linger of 0 the system sends a reset in place of an orderly end.
 	c.SetLinger(0)
 	c.Close()
 }

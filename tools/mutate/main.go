@@ -46,7 +46,7 @@ func main() {
 	}
 }
 
-// options are the flags.
+// options are the flags: dir is the module's root, the others as main describes them.
 type options struct {
 	dir    string
 	sample int
@@ -110,6 +110,7 @@ func list(ctx context.Context, dir string, patterns []string) ([]listed, error) 
 
 // A trial is the measuring of one package.
 type trial struct {
+	// dir is the module's root, and work a private folder for the changed file and the overlay.
 	dir, work string
 	p         listed
 	limit     time.Duration // of one run of the tests
