@@ -26,7 +26,7 @@ type goroutine struct {
 // Tests, and packages for tests, may start what they like.
 var goroutines = map[string]goroutine{
 	// The process.
-	"cmd/composer-api main":  {catches: "nothing", waits: "the process ends anyway", why: "stop of signal.NotifyContext"},
+	"cli UntilSignal":        {catches: "nothing", waits: "the process ends anyway", why: "stop of signal.NotifyContext"},
 	"cli serveCmd.Run":       {catches: "itself", waits: "nobody: it ends with the command's context"},
 	"cli serveCmd.serve":     {catches: "nothing", waits: "Server.Close ends it", why: "net/http catches what handlers do"},
 	"cli serveCmd.serve 2":   {catches: "nothing", waits: "Server.Shutdown ends it", why: "net/http catches what handlers do"},

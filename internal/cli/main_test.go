@@ -1,13 +1,10 @@
 package cli_test
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -23,8 +20,7 @@ const builtAs = "TEST_BUILT_AS"
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"composer-api": func() {
-			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-			context.AfterFunc(ctx, stop)
+			ctx := cli.UntilSignal()
 			if built := os.Getenv(builtAs); built != "" {
 				parts := strings.Split(built, " ")
 				cli.MakeRelease(parts[0], parts[1], parts[2])

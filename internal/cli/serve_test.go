@@ -253,29 +253,35 @@ func TestShutdownCutsStreamsOffAtTheEndOfTheGracePeriod(t *testing.T) {
 	s.exit = nil
 }
 
-func TestSIGTERMEndsTheProcessWithExitCode0(t *testing.T) {
+// TestSignalsEndTheProcessWithExitCode0 has SIGHUP twice, as a program gets it whose terminal is closed: from the kernel and from
+// the shell.
+func TestSignalsEndTheProcessWithExitCode0(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("there is no such signal")
+		t.Skip("there are no such signals")
 	}
-	cmd := exec.CommandContext(t.Context(), os.Args[0], "serve", "--demo", "--addr=127.0.0.1:0")
-	cmd.Args[0] = "composer-api" // see TestMain
-	cmd.Path, _ = exec.LookPath("composer-api")
-	cmd.Dir = t.TempDir()
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	s := &server{rest: &lockedBuffer{}}
-	s.listen(t, stderr)
-	if status, _ := get(t, s.url+"/readyz"); status != 200 {
-		t.Errorf("readyz: status %d", status)
-	}
-	cmd.Process.Signal(syscall.SIGTERM)
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("%v\n%s", err, s.rest)
+	for _, signals := range [][]os.Signal{{syscall.SIGTERM}, {os.Interrupt}, {syscall.SIGHUP, syscall.SIGHUP}} {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "serve", "--demo", "--addr=127.0.0.1:0")
+		cmd.Args[0] = "composer-api" // see TestMain
+		cmd.Path, _ = exec.LookPath("composer-api")
+		cmd.Dir = t.TempDir()
+		stderr, err := cmd.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		s := &server{rest: &lockedBuffer{}}
+		s.listen(t, stderr)
+		if status, _ := get(t, s.url+"/readyz"); status != 200 {
+			t.Errorf("readyz: status %d", status)
+		}
+		for _, sig := range signals {
+			cmd.Process.Signal(sig)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%v: %v\n%s", signals, err, s.rest)
+		}
 	}
 }
 

@@ -51,6 +51,9 @@ func reason(target *url.URL, setting string, err error) string {
 	// Most sentences end with it, so that the user has a place to begin.
 	check := "check " + setting
 	switch {
+	// First: it is about this machine, whatever was to be reached.
+	case isErrno(err, syscall.EMFILE, windowsMFile), isErrno(err, syscall.ENFILE, windowsNoBuffers):
+		return "this machine has no more files or sockets to give; raise the limit of open files (ulimit -n, LimitNOFILE)"
 	// Before all others: what went wrong on the way to the proxy says nothing about Cursor.
 	case errors.As(err, &op) && op.Op == "proxyconnect":
 		return "the proxy can't be reached; check HTTPS_PROXY"
@@ -103,8 +106,10 @@ func closedWithoutCause(err error) bool {
 
 // Windows has numbers of its own for what syscall's names mean elsewhere. No other system uses numbers so high.
 const (
+	windowsMFile           = syscall.Errno(10024)
 	windowsNetUnreachable  = syscall.Errno(10051)
 	windowsReset           = syscall.Errno(10054)
+	windowsNoBuffers       = syscall.Errno(10055)
 	windowsRefused         = syscall.Errno(10061)
 	windowsHostUnreachable = syscall.Errno(10065)
 )

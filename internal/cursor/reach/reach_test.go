@@ -98,14 +98,15 @@ func TestCausesThatAServerCanNotShow(t *testing.T) {
 		return &url.Error{Op: "Post", URL: "/", Err: &net.OpError{Op: op, Net: "tcp", Err: err}}
 	}
 	for want, err := range map[string]error{
-		"there is no host of this name; check SETTING":                        op("dial", &net.DNSError{Err: "no such host", IsNotFound: true}),
-		"the name of the host can't be looked up now":                         op("dial", &net.DNSError{Err: "server misbehaving", IsTemporary: true}),
-		"the proxy can't be reached; check HTTPS_PROXY":                       op("proxyconnect", syscall.ECONNREFUSED),
-		"there is no route to the host; check the network":                    op("dial", os.NewSyscallError("connect", syscall.EHOSTUNREACH)),
-		"the connection was refused, so nothing listens there; check SETTING": op("dial", os.NewSyscallError("connectex", syscall.Errno(10061))),
-		"there was no answer in time; check the network and SETTING":          op("dial", os.ErrDeadlineExceeded),
-		"the connection was closed at once":                                   io.EOF,
-		"the connection failed":                                               errors.New("who knows"),
+		"there is no host of this name; check SETTING":                                                              op("dial", &net.DNSError{Err: "no such host", IsNotFound: true}),
+		"the name of the host can't be looked up now":                                                               op("dial", &net.DNSError{Err: "server misbehaving", IsTemporary: true}),
+		"the proxy can't be reached; check HTTPS_PROXY":                                                             op("proxyconnect", syscall.ECONNREFUSED),
+		"there is no route to the host; check the network":                                                          op("dial", os.NewSyscallError("connect", syscall.EHOSTUNREACH)),
+		"the connection was refused, so nothing listens there; check SETTING":                                       op("dial", os.NewSyscallError("connectex", syscall.Errno(10061))),
+		"there was no answer in time; check the network and SETTING":                                                op("dial", os.ErrDeadlineExceeded),
+		"the connection was closed at once":                                                                         io.EOF,
+		"this machine has no more files or sockets to give; raise the limit of open files (ulimit -n, LimitNOFILE)": op("dial", os.NewSyscallError("socket", syscall.EMFILE)),
+		"the connection failed":                                                                                     errors.New("who knows"),
 	} {
 		if got := reach.Error(target, "SETTING", err).Message; got != "Cursor can't be reached at https://cursor.test: "+want+"." {
 			t.Errorf("%v is told as %q", err, got)
