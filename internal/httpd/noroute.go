@@ -68,7 +68,7 @@ const (
 	assistants = "OpenAI's Assistants API has gone. Use /v1/responses, and /v1/conversations for what was a thread."
 	noTools    = "No tools run here: the client runs them. Offer functions among 'tools'."
 	onlyText   = "Cursor's models write text and call tools, and nothing else. Use another provider for this."
-	noFiles    = "Files are not kept here. Send them inside of the request, in base64 ('file_data')."
+	noFiles    = "Files are not kept here. Send them inside of the request, in base64 (OpenAI's 'file_data', Anthropic's source of type 'base64')."
 	ollama     = "This is an address of Ollama's API. Choose a provider that is compatible with OpenAI, with a base URL that ends in /v1."
 )
 
@@ -82,7 +82,7 @@ func suggestion(mux *http.ServeMux, method, path string) string {
 	}
 	switch {
 	case once != path && matches(mux, method, once):
-		return "Did you mean " + openai.Clip(once) + "? The base URL ends in /v1 already, so the path must not begin with it."
+		return "Did you mean " + openai.Clip(once) + "? The client adds /v1 by itself, so leave it out of the base URL."
 	// "/models": the base URL has no /v1 at all.
 	case matches(mux, method, "/v1"+path):
 		return "Did you mean /v1" + openai.Clip(path) + "? A client's base URL ends in /v1."

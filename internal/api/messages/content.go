@@ -86,6 +86,20 @@ func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return d.SkipValue()
 }
 
+// spoken is the content of a message, or the system prompt. What is neither a text nor a list there is a mistake of the client's, and
+// an answer to an empty prompt would hide it.
+type spoken content
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (s *spoken) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	switch d.PeekKind() {
+	case '[', '"', 'n':
+		return (*content)(s).UnmarshalJSONFrom(d)
+	}
+	var none openai.StringOr[[]wireBlock]
+	return none.UnmarshalJSONFrom(d) // which says what is wrong
+}
+
 // UnmarshalJSONFrom implements json.UnmarshalerFrom. A null is a block without text; a plain text in a list is a text block.
 func (b *wireBlock) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	*b = wireBlock{}

@@ -21,7 +21,7 @@ import (
 type wireMessage struct {
 	Role string `json:"role"`
 	// Content of a plain string is one block of text.
-	Content content `json:"content"`
+	Content spoken `json:"content"`
 }
 
 // own is for known.Decode: nothing of a message shares memory with the body or is changed later, unless one of its blocks is shown
@@ -39,7 +39,7 @@ func (m *wireMessage) own() (size int, ok bool) {
 			return 0, false
 		}
 	}
-	return m.Content.size(), true
+	return content(m.Content).size(), true
 }
 
 // assistantRole is the role of the model's messages.
@@ -72,7 +72,7 @@ func (r *Request) setMessages(w *wireRequest) error {
 		offered: map[string]bool{}, defined: map[string]wireTool{},
 	}
 	if w.System != nil {
-		if err := c.system(w.System, "system"); err != nil {
+		if err := c.system(content(w.System), "system"); err != nil {
 			return err
 		}
 	}
@@ -93,11 +93,11 @@ func (r *Request) setMessages(w *wireRequest) error {
 func (c *conversation) add(m *wireMessage, param string) error {
 	switch m.Role {
 	case "user":
-		return c.user(m.Content, param+".content")
+		return c.user(content(m.Content), param+".content")
 	case assistantRole:
-		return c.assistant(m.Content, param+".content")
+		return c.assistant(content(m.Content), param+".content")
 	case "system":
-		return c.system(m.Content, param+".content")
+		return c.system(content(m.Content), param+".content")
 	case "":
 		return openai.Missing(param + ".role")
 	}

@@ -49,6 +49,8 @@ func TestDecodeRefuses(t *testing.T) {
 		{message(`{"content":"x"}`), agent.MissingParameter, "messages[1].role"},
 		{message(`{"role":"robot","content":"x"}`), agent.InvalidValue, "messages[1].role"},
 		{message(`{"role":"assistant","content":"The answer is"}`), agent.UnsupportedValue, "messages[1]"},
+		{message(`{"role":"user","content":{"type":"text","text":"not in a list"}}`), agent.InvalidType, "messages[1].content"},
+		{message(`{"role":"user","content":7}`), agent.InvalidType, "messages[1].content"},
 		{block(`{}`), agent.MissingParameter, "messages[1].content[0].type"},
 		{block(`7`), agent.InvalidType, "messages[1].content[0]"},
 		{block(`{"type":"text","text":7}`), agent.InvalidType, "messages[1].content[0].text"},
@@ -74,6 +76,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{message(`{"role":"system","content":[{"type":"tool_addition","tool":7}]}`), agent.InvalidType, "messages[1].content[0].tool"},
 		{message(`{"role":"system","content":[{"type":"tool_addition","tool":{"type":"tool_definition","definition":{}}}]}`), agent.MissingParameter, "tool_addition.name"},
 		{message(`{"role":"system","content":[{}]}`), agent.MissingParameter, "messages[1].content[0].type"},
+		{`"system":{"type":"text","text":"not in a list"}`, agent.InvalidType, "system"},
 		{`"system":[{"type":"image"}]`, agent.InvalidValue, "system[0].type"},
 
 		{`"thread":{"type":"create"}`, agent.UnsupportedParameter, "thread"},

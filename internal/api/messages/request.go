@@ -31,7 +31,7 @@ type wireRequest struct {
 	// Model, Messages and MaxTokens are required, but for counting tokens, which needs no MaxTokens.
 	Model         string          `json:"model"`
 	Messages      []wireMessage   `json:"messages"`
-	System        content         `json:"system"`
+	System        spoken          `json:"system"`
 	MaxTokens     *openai.Int     `json:"max_tokens"`
 	StopSequences []string        `json:"stop_sequences"`
 	Stream        bool            `json:"stream"`
