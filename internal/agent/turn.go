@@ -21,3 +21,17 @@ type Sink interface {
 	// Flush sends what Event may have buffered. It is called whenever the next event isn't there yet.
 	Flush() error
 }
+
+// A Rewinder is a Sink whose client may have got nothing yet, as when an answer is sent in one piece at its end. A sink around
+// another passes Rewind on.
+type Rewinder interface {
+	// Rewind forgets all events since Accept, as if they had not come, and reports true. It does nothing and reports false when the
+	// client has got any of them.
+	Rewind() bool
+}
+
+// Rewind has s forget its events. It reports whether s has.
+func Rewind(s Sink) bool {
+	r, ok := s.(Rewinder)
+	return ok && r.Rewind()
+}

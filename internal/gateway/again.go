@@ -11,21 +11,23 @@ import (
 // This file decides whether a turn whose run has failed may try another one.
 
 // startAgain reports whether the turn may start from the transcript after its run has failed with err: once after a run that it
-// continued and of which the client has got nothing, and once after one that has ended without an answer, even if the client
-// has got its thinking.
+// continued and of which the client has got nothing, once after a new one that broke off in the middle of an answer of which the client
+// has got nothing, and once after one that has ended without an answer, even if the client has got its thinking.
 //
 // A refusal counts, too: it may be meant for the old conversation or the old token only. So the new run gets a conversation id
 // that upstream has not seen, unless upstream has merely lost the conversation. A limit that is real refuses the new run as
 // well, and that error is the answer.
 //
-// The table, where "continued" is a run from claim or recall, and "shown" is any event that the client got:
+// The table, where "continued" is a run from claim or recall, and "shown" is any event that the client got. An answer that goes out in
+// one piece at its end is not shown before (agent.Rewinder).
 //
 //	the error                          shown      continued    what follows
 //	the client has left                any        any          nothing: the turn ends
 //	no answer (control.ErrEmpty)       any        any          another run, once in a turn
 //	any other                          yes        any          the error is the client's
-//	any other                          no         no           the error is the client's
 //	of a code in the table otherRun    no         yes          another run, as the table says
+//	a connection that broke off        no         no           another run, if the answer had begun; do tries one alone
+//	any other                          no         no           the error is the client's
 func (t *turn) startAgain(ctx context.Context, err error) bool {
 	if err == nil || ctx.Err() != nil {
 		return false
@@ -39,15 +41,23 @@ func (t *turn) startAgain(ctx context.Context, err error) bool {
 		t.resetFor(ctx, err)
 		return true
 	}
-	if t.answer.emitted || t.from == agent.ResumeNew || t.from == agent.ResumeTranscript {
+	if !t.otherRunMayEndBetter(agent.AsError(err)) || !t.answer.takeBack(t.asSent) {
 		return false
 	}
-	e := agent.AsError(err)
-	if when := otherRun[e.Code]; when == always || when == unlessFinal && !e.Final {
-		t.resetFor(ctx, err)
-		return true
+	t.resetFor(ctx, err)
+	return true
+}
+
+// otherRunMayEndBetter reports whether it is worth while to begin again after e.
+//
+// A new run whose start has failed was tried again by its backend, which doesn't do so once there is output: it can't know what
+// the client has got. A time-out of ours is not repeated: the client has waited for half a minute or more.
+func (t *turn) otherRunMayEndBetter(e *agent.Error) bool {
+	if t.from == agent.ResumeNew || t.from == agent.ResumeTranscript {
+		return t.heard && !e.Final && (e.Code == agent.Upstream || e.Code == agent.Overloaded)
 	}
-	return false
+	when := otherRun[e.Code]
+	return when == always || when == unlessFinal && !e.Final
 }
 
 // When another run may end better than one that was continued. An error is final (agent.Error.Final) when whoever gave it has

@@ -13,7 +13,7 @@ import (
 //
 // It belongs to one turn and outlives the turn's runs: when a run fails before the client has
 // got anything, the same answer goes on with the next one (restart). After emitted is true,
-// that is no longer possible, because a client can't be told to forget what it has read.
+// that is possible only if the sink has kept all to itself (takeBack), because a client can't be told to forget what it has read.
 type answer struct {
 	// sink is the surface's. Nobody else calls it during the turn.
 	sink agent.Sink
@@ -33,6 +33,19 @@ type answer struct {
 // newAnswer makes the answer to req. seen is the digest of req's messages, to which the answer is added.
 func newAnswer(req *agent.Request, sink agent.Sink, seen *digester) *answer {
 	return &answer{req: req, sink: sink, seen: seen}
+}
+
+// takeBack has the sink forget what it was given. It reports false, and does nothing, when the client has got some of it. seen is the
+// digest of the request's messages once more, without this answer.
+func (a *answer) takeBack(seen func() *digester) bool {
+	switch {
+	case !a.emitted:
+		return true
+	case !agent.Rewind(a.sink):
+		return false
+	}
+	a.emitted, a.calls, a.written, a.seen = false, nil, 0, seen()
+	return true
 }
 
 // restart forgets what a failed run has reported. The client must have got nothing of it but

@@ -48,6 +48,7 @@ type turn struct {
 	waited  time.Duration // how long it was parked
 	parked  agent.Origin  // by which request
 	empty   bool          // an earlier run of this turn has ended without an answer
+	heard   bool          // the last run has begun to answer
 	aloud   bool          // the client sends thinking back as text
 
 	// session is the pinned session, as this turn has used it; nil when there is none.
@@ -73,15 +74,21 @@ func newTurn(g *Gateway, backend agent.Backend, req *agent.Request, sink agent.S
 	for i := range req.Messages[:t.newFrom] {
 		seen.message(&req.Messages[i])
 	}
-	t.past = seen.clone()
+	t.past = seen
 	account.Conversation = t.billName(seen)
-	for i := range req.Messages[t.newFrom:] {
-		seen.message(&req.Messages[t.newFrom+i])
-	}
-	t.answer = newAnswer(req, sink, seen)
+	t.answer = newAnswer(req, sink, t.asSent())
 	var err error
 	t.asked, err = g.layer.Turn(req, account)
 	return t, err
+}
+
+// asSent is the digest of all that the client has sent, to which the answer is added.
+func (t *turn) asSent() *digester {
+	seen := t.past.clone()
+	for i := range t.req.Messages[t.newFrom:] {
+		seen.message(&t.req.Messages[t.newFrom+i])
+	}
+	return seen
 }
 
 // billName is what the conversation is called in the books of what was spent: its session, or
@@ -105,10 +112,11 @@ func (t *turn) billName(seen *digester) string {
 }
 
 // do answers the request: claim or continue or start, pump, park or close. A run that was claimed or continued and fails
-// before the client has got anything is replaced by a new one. So is, once in a turn, a run that ends without an answer.
+// before the client has got anything is replaced by a new one. So is, once in a turn, a run that ends without an answer, or in the
+// middle of one of which the client has got nothing.
 //
 // At most four runs are tried: the claimed one, the continued one, a new one, and one more
-// after an answer that was empty. Each is closed before the next is started.
+// after an answer that was empty or broke off. Each is closed before the next is started.
 func (t *turn) do(ctx context.Context) error {
 	// Images come before the claim: if one can't be fetched, the parked run is still there when the
 	// client comes back with a better URL.
@@ -137,10 +145,16 @@ func (t *turn) do(ctx context.Context) error {
 		}
 	}
 	err := t.startNew(ctx)
-	if t.startAgain(ctx, err) {
-		err = t.startNew(ctx)
+	if !t.startAgain(ctx, err) {
+		return err
 	}
-	return err
+	if err = t.startNew(ctx); err == nil || !t.otherRunMayEndBetter(agent.AsError(err)) {
+		return err
+	}
+	// It broke off again. We have tried twice, so that clients should not do the same three times more.
+	final := *agent.AsError(err)
+	final.Final = true
+	return &final
 }
 
 // fetchImages prepares the images of the messages from an index on. What upstream has seen
@@ -233,6 +247,7 @@ func (t *turn) closeRun() {
 		return
 	}
 	t.run.Close()
+	t.heard = t.run.Heard()
 	if !t.charged {
 		t.wasted = t.wasted.Plus(t.run.Spent())
 	}

@@ -196,6 +196,9 @@ func (s limitedSink) Accept(a agent.Accepted) error {
 	return s.Sink.Accept(a)
 }
 
+// Rewind implements agent.Rewinder.
+func (s limitedSink) Rewind() bool { return agent.Rewind(s.Sink) }
+
 // admit finds out what the request asks for and records it if the key may. Errors are *agent.Error or the store's.
 func (s *Service) admit(ctx context.Context, req *agent.Request, l store.RequestLog) ([]agent.RateLimit, error) {
 	a := &admission{surface: req.Origin.Surface(), now: l.Created}

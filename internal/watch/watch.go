@@ -171,6 +171,15 @@ func (s *Sink) Event(e *agent.Event) error {
 // Flush implements agent.Sink.
 func (s *Sink) Flush() error { return s.sink.Flush() }
 
+// Rewind implements agent.Rewinder. What counts is the answer that the client gets.
+func (s *Sink) Rewind() bool {
+	if !agent.Rewind(s.sink) {
+		return false
+	}
+	s.Pieces, s.Calls, s.FirstToken, s.last = 0, 0, time.Time{}, time.Time{}
+	return true
+}
+
 // piece notes that a piece of text has come.
 func (s *Sink) piece() {
 	s.Pieces++

@@ -89,7 +89,15 @@ func runFile(t *testing.T, file string, surface Surface) {
 			if err != nil {
 				t.Fatalf("events of scenario %q: %v", scenario, err)
 			}
-			decoded, answer := serve(surface, request, script)
+			decoded, answer := serve(surface, request, script.play)
+			twice := &twiceTold{}
+			_, again := serve(surface, request, func(sink agent.Sink) error {
+				*twice = twiceTold{Sink: sink}
+				return script.play(twice)
+			})
+			if wants := mode == "body"; again != answer || twice.ended && twice.rewound != wants {
+				t.Errorf("%s of scenario %q, begun again (%v, want %v):\n%s", mode, scenario, twice.rewound, wants, cmp.Diff(answer, again))
+			}
 			if err := surface.published(answer); err != nil {
 				t.Errorf("%s of scenario %q: %v", mode, scenario, err)
 			}
@@ -115,12 +123,12 @@ func runFile(t *testing.T, file string, surface Surface) {
 // is taken out of the description once.
 //
 // decoded is "" when the surface refused the request before its turn.
-func serve(surface Surface, request string, script turnScript) (decoded, answer string) {
+func serve(surface Surface, request string, play func(agent.Sink) error) (decoded, answer string) {
 	// Without a server: what httpd adds to an answer is not a surface's.
 	rec := httptest.NewRecorder()
 	surface.Serve(rec, []byte(request), func(r *agent.Request, sink agent.Sink) error {
 		decoded = strings.Replace(describe(r), surface.Always, "", 1)
-		return script.play(sink)
+		return play(sink)
 	})
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d\n", rec.Code)

@@ -65,6 +65,16 @@ func (b *wholeAnswer) Event(e *agent.Event) error {
 	return nil
 }
 
+// Rewind implements agent.Rewinder.
+func (b *wholeAnswer) Rewind() bool {
+	if b.written {
+		return false
+	}
+	b.content, b.reasoning, b.refusal, b.calls = b.content[:0], b.reasoning[:0], b.refusal[:0], b.calls[:0]
+	b.usage = agent.Usage{}
+	return true
+}
+
 // Flush implements Encoder: there is nothing to send before the end.
 func (b *wholeAnswer) Flush() error { return nil }
 

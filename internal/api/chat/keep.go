@@ -123,6 +123,9 @@ func (k *keepingEncoder) Event(e *agent.Event) error {
 	return k.Encoder.Event(e)
 }
 
+// Rewind implements agent.Rewinder. What the client has got decides.
+func (k *keepingEncoder) Rewind() bool { return agent.Rewind(k.Encoder) && k.whole.Rewind() }
+
 // object is the whole answer with the request's metadata, which the answer itself doesn't repeat. The
 // body of the whole answer ends in "}" and a line break, in the place of which the metadata goes.
 func (k *keepingEncoder) object() []byte {

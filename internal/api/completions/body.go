@@ -69,6 +69,15 @@ func (c *bodyChoice) Event(e *agent.Event) error {
 	return nil
 }
 
+// Rewind implements agent.Rewinder. Only this choice's text is its turn's.
+func (c *bodyChoice) Rewind() bool {
+	c.text = nil
+	if c.req.Echo {
+		c.text = openai.AppendEscaped(nil, c.req.Prompts[c.index])
+	}
+	return true
+}
+
 // Flush does nothing: there is nothing to send before the end.
 func (c *bodyChoice) Flush() error { return nil }
 

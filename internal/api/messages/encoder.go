@@ -72,6 +72,8 @@ type output interface {
 	end(done *agent.Done, usage *agent.Usage) error
 	// flush sends what is buffered.
 	flush() error
+	// rewind forgets all blocks, and reports whether it could.
+	rewind() bool
 	// fail ends the answer with an error instead. It reports false when that is left to the caller, who can still
 	// answer with a status.
 	fail(e *agent.Error) (told bool)
@@ -131,6 +133,15 @@ func (e *Encoder) Event(ev *agent.Event) error {
 		return e.out.end(ev.Done, &e.usage)
 	}
 	return nil
+}
+
+// Rewind implements agent.Rewinder: a whole answer is written at its end.
+func (e *Encoder) Rewind() bool {
+	if e.over || !e.out.rewind() {
+		return false
+	}
+	e.open, e.index, e.usage = noBlock, 0, agent.Usage{}
+	return true
 }
 
 // Flush implements agent.Sink. It sends what was written so far.

@@ -126,6 +126,9 @@ func (s *stream) end(done *agent.Done, usage *agent.Usage) error {
 	return s.out.SetBuffer(b)
 }
 
+// rewind implements output: the client has got what there was.
+func (s *stream) rewind() bool { return false }
+
 // flush implements output.
 func (s *stream) flush() error { return s.out.Flush() }
 

@@ -88,6 +88,12 @@ func (a *whole) end(done *agent.Done, usage *agent.Usage) error {
 	return api.WriteJSON(a.w, append(doc, '}'))
 }
 
+// rewind implements output.
+func (a *whole) rewind() bool {
+	a.content = a.content[:0]
+	return true
+}
+
 // flush implements output: there is nothing to send before the end.
 func (a *whole) flush() error { return nil }
 

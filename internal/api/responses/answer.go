@@ -82,6 +82,15 @@ func (a *Answer) warn() {
 	a.w.Header().Set(name, `199 composer-api "The response could not be stored: it can't be retrieved or continued by its id"`)
 }
 
+// Rewind implements agent.Rewinder.
+func (a *Answer) Rewind() bool {
+	if a.encoder == nil || !a.encoder.Rewind() {
+		return false
+	}
+	a.usage = agent.Usage{}
+	return true
+}
+
 // Flush sends what Event has buffered.
 func (a *Answer) Flush() error { return a.encoder.Flush() }
 

@@ -119,6 +119,17 @@ func (e *Encoder) Accept(a agent.Accepted) error {
 	return e.steps.created(&e.resp)
 }
 
+// Rewind implements agent.Rewinder: only an Encoder without a stream can. Its items come to have the same ids again.
+func (e *Encoder) Rewind() bool {
+	if e.steps != nil || e.resp.Status.Ended() {
+		return false
+	}
+	before := e.resp
+	*e = *NewBody(e.req, e.opt)
+	e.resp.Model, e.resp.Status, e.resp.CreatedAt = before.Model, before.Status, before.CreatedAt
+	return true
+}
+
 // Event implements agent.Sink. Text of the event is copied: the caller may use its memory again.
 //
 //	event             what happens

@@ -313,6 +313,9 @@ func (r *Run) finish(done agent.Done) {
 	r.out.push(agent.Event{Kind: agent.DoneKind, Done: &done})
 }
 
+// Heard reports whether upstream has begun to answer: with text, thinking or a call, given or held.
+func (r *Run) Heard() bool { return r.heard }
+
 // Buffered implements agent.Run. While text is held back the inner run may have much that gives nothing, so it counts as
 // empty.
 func (r *Run) Buffered() bool {

@@ -115,6 +115,9 @@ func (c *summary) Accept(a agent.Accepted) error {
 // Event implements agent.Sink.
 func (c *summary) Event(e *agent.Event) error { return c.encoder.Event(e) }
 
+// Rewind implements agent.Rewinder.
+func (c *summary) Rewind() bool { return c.encoder.Rewind() }
+
 // Flush implements agent.Sink.
 func (c *summary) Flush() error { return nil }
 
