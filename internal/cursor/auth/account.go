@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"composer-api/internal/agent"
 )
@@ -75,6 +76,8 @@ func (c *Client) Me(ctx context.Context, key agent.Secret) (*Account, error) {
 
 // Models lists the models that the key may use, in upstream's order. Nothing is cached. Errors
 // are *agent.Error. gateway/catalog caches what it returns.
+//
+// A list of no models is an error: no key is without any, and clients would have nothing to choose from.
 func (c *Client) Models(ctx context.Context, key agent.Secret) ([]Model, error) {
 	var list struct {
 		Items []Model `json:"items"`
@@ -82,5 +85,9 @@ func (c *Client) Models(ctx context.Context, key agent.Secret) ([]Model, error) 
 	if err := c.call(ctx, http.MethodGet, c.public(), "/v1/models", key, "", &list); err != nil {
 		return nil, err
 	}
-	return list.Items, nil
+	models := slices.DeleteFunc(list.Items, func(m Model) bool { return m.ID == "" })
+	if len(models) == 0 {
+		return nil, agent.Errorf(agent.Upstream, "Cursor's answer names no model.")
+	}
+	return models, nil
 }

@@ -357,6 +357,22 @@ func TestMeAndModelsAreAskedWithTheKey(t *testing.T) {
 	})
 }
 
+func TestAListWithoutModelsIsAnError(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"items":[]}`: "", `{}`: "", `{"items":[{"id":""}]}`: "", `{"items":[{"id":""},{"id":"composer-2.5"}]}`: "composer-2.5",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := &fakeCursor{}
+			f.refuseWith(http.StatusOK, "", body)
+			models, err := start(t, f, Config{}).Models(t.Context(), key)
+			switch {
+			case want == "" && agent.CodeOf(err) != agent.Upstream, want != "" && (err != nil || len(models) != 1 || models[0].ID != want):
+				t.Errorf("%s: %v, %v", body, models, err)
+			}
+		})
+	}
+}
+
 func FuzzExpiry(f *testing.F) {
 	for _, s := range []string{"h.eyJleHAiOjk0NjY4ODQwMH0.s", "h.eyJleHAiOjk0NjY4ODQwMH0=.s", "", "a.b", "a..c", "h.eyJleHAiOjFlOTl9.s"} {
 		f.Add(s)
