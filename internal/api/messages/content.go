@@ -14,13 +14,25 @@ import (
 )
 
 // content is what a message says or a tool gave: a list of blocks. A plain text is one block, null is none. Whatever
-// else stands there (the results of Anthropic's own tools have objects) is none either: it is read from the block
-// around it.
+// else stands there (the results of Anthropic's own tools have objects) is one of a type that nothing else has: it is read from the
+// block around it, or is a mistake.
 //
 //	"Read go.mod."                       one block without a type
 //	[{"type": "text", "text": "…"}]      a block for each element
-//	null, {…}                            none
+//	null                                 none
+//	{…}, 7, true                         one block of the type noContent
 type content []wireBlock
+
+// noContent is the type of what is neither a text nor a list.
+const noContent = "\x00"
+
+// wrongContent is the error for content that is wrong, where nothing else may stand; param is its path.
+func wrongContent(param string) *agent.Error {
+	return agent.ParamError(agent.InvalidType, param, "Invalid type for '%s': expected a string or an array.", param)
+}
+
+// wrong reports whether the content is neither a text nor a list.
+func (c content) wrong() bool { return len(c) == 1 && c[0].Type == noContent }
 
 // wireBlock is a block of any type. Which fields matter depends on the type. Its span is where it stands in the body.
 type wireBlock struct {
@@ -82,22 +94,11 @@ func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	case '"':
 		*c = content{{}}
 		return json.UnmarshalDecode(d, &(*c)[0].Text)
+	case 'n':
+	default:
+		*c = content{{blockFields: blockFields{Type: noContent}}}
 	}
 	return d.SkipValue()
-}
-
-// spoken is the content of a message, or the system prompt. What is neither a text nor a list there is a mistake of the client's, and
-// an answer to an empty prompt would hide it.
-type spoken content
-
-// UnmarshalJSONFrom implements json.UnmarshalerFrom.
-func (s *spoken) UnmarshalJSONFrom(d *jsontext.Decoder) error {
-	switch d.PeekKind() {
-	case '[', '"', 'n':
-		return (*content)(s).UnmarshalJSONFrom(d)
-	}
-	var none openai.StringOr[[]wireBlock]
-	return none.UnmarshalJSONFrom(d) // which says what is wrong
 }
 
 // UnmarshalJSONFrom implements json.UnmarshalerFrom. A null is a block without text; a plain text in a list is a text block.
@@ -256,6 +257,9 @@ func (c *conversation) document(list []agent.Part, b *wireBlock, param string) (
 
 // documentContent appends the blocks of a document: text and images. There are no documents in documents.
 func documentContent(list []agent.Part, blocks content, param string) ([]agent.Part, error) {
+	if blocks.wrong() {
+		return nil, wrongContent(param)
+	}
 	for i := range blocks {
 		b := &blocks[i]
 		switch {

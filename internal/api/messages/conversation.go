@@ -21,7 +21,7 @@ import (
 type wireMessage struct {
 	Role string `json:"role"`
 	// Content of a plain string is one block of text.
-	Content spoken `json:"content"`
+	Content content `json:"content"`
 }
 
 // own is for known.Decode: nothing of a message shares memory with the body or is changed later, unless one of its blocks is shown
@@ -39,7 +39,7 @@ func (m *wireMessage) own() (size int, ok bool) {
 			return 0, false
 		}
 	}
-	return content(m.Content).size(), true
+	return m.Content.size(), true
 }
 
 // assistantRole is the role of the model's messages.
@@ -71,8 +71,11 @@ func (r *Request) setMessages(w *wireRequest) error {
 		data: w.body, messages: make([]agent.Message, 0, len(w.Messages)+1), announced: map[string]bool{},
 		offered: map[string]bool{}, defined: map[string]wireTool{},
 	}
+	if w.System.wrong() {
+		return wrongContent("system")
+	}
 	if w.System != nil {
-		if err := c.system(content(w.System), "system"); err != nil {
+		if err := c.system(w.System, "system"); err != nil {
 			return err
 		}
 	}
@@ -90,14 +93,19 @@ func (r *Request) setMessages(w *wireRequest) error {
 }
 
 // add adds one message, which may become several: a user's message with two results and a text becomes three.
+//
+// An answer to content that can't be read would be one to an empty message.
 func (c *conversation) add(m *wireMessage, param string) error {
+	if m.Content.wrong() {
+		return wrongContent(param + ".content")
+	}
 	switch m.Role {
 	case "user":
-		return c.user(content(m.Content), param+".content")
+		return c.user(m.Content, param+".content")
 	case assistantRole:
-		return c.assistant(content(m.Content), param+".content")
+		return c.assistant(m.Content, param+".content")
 	case "system":
-		return c.system(content(m.Content), param+".content")
+		return c.system(m.Content, param+".content")
 	case "":
 		return openai.Missing(param + ".role")
 	}
@@ -201,6 +209,9 @@ func (c *conversation) user(blocks content, param string) error {
 func (c *conversation) result(said []agent.Part, b *wireBlock, param string) ([]agent.Part, error) {
 	if b.ToolUseID == "" {
 		return nil, openai.Missing(param + ".tool_use_id")
+	}
+	if b.Content.wrong() { // the model would be told that the tool gave nothing
+		return nil, wrongContent(param + ".content")
 	}
 	parts, err := c.parts(nil, b.Content, param+".content")
 	switch {

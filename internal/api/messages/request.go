@@ -31,7 +31,7 @@ type wireRequest struct {
 	// Model, Messages and MaxTokens are required, but for counting tokens, which needs no MaxTokens.
 	Model         string          `json:"model"`
 	Messages      []wireMessage   `json:"messages"`
-	System        spoken          `json:"system"`
+	System        content         `json:"system"`
 	MaxTokens     *openai.Int     `json:"max_tokens"`
 	StopSequences []string        `json:"stop_sequences"`
 	Stream        bool            `json:"stream"`
