@@ -104,7 +104,10 @@ type summary struct {
 	encoder *responses.Encoder
 }
 
-var _ agent.Sink = (*summary)(nil)
+var (
+	_ agent.Sink     = (*summary)(nil)
+	_ agent.Rewinder = (*summary)(nil)
+)
 
 // Accept implements agent.Sink.
 func (c *summary) Accept(a agent.Accepted) error {
