@@ -243,7 +243,14 @@ func (c *conn) wasReset(f *http2.RSTStreamFrame) error {
 	c.mu.Lock()
 	s, err := c.stream(f.StreamID)
 	// s is nil for a stream that we have ended ourselves: the two resets have crossed.
-	ended := s != nil && c.end(s, streamError(s.id, f.ErrCode))
+	ended := false
+	if s != nil {
+		var why error // nobody gets one after a whole response, which ends most streams
+		if !s.gotEnd {
+			why = streamError(s.id, f.ErrCode)
+		}
+		ended = c.end(s, why)
+	}
 	c.mu.Unlock()
 	if ended {
 		s.release()
