@@ -427,6 +427,20 @@ func BenchmarkDelta(b *testing.B) {
 	}
 }
 
+// A whole answer of 60 words: what the documents at its beginning and its end add to its deltas.
+func BenchmarkAnswer(b *testing.B) {
+	req := decodeTest(b, `{"model":"m","input":"go"}`)
+	var events []agent.Event
+	for range 60 {
+		events = append(events, agent.Event{Kind: agent.Text, Text: []byte("Hello, this is a word. ")})
+	}
+	events = append(events, agent.Event{Kind: agent.DoneKind, Done: &agent.Done{Reason: agent.Stop}})
+	b.ReportAllocs()
+	for b.Loop() {
+		play(b, NewStream(req, testOptions(), &discard{}), events, nil)
+	}
+}
+
 // A conversation of 1 MB in 200 items: what decoding costs per request of a long session.
 func BenchmarkDecode(b *testing.B) {
 	items := make([]string, 200)
