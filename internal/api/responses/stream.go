@@ -323,16 +323,24 @@ func (s *stream) next() int64 {
 
 // send writes one event. Our own types always encode, so an error is out's, or ours as agent.Internal.
 func (s *stream) send(name string, event any) error {
-	// Marshalled apart and then copied: an error leaves the buffer as it was.
-	data, err := json.Marshal(event, openai.Liberal)
-	if err != nil {
-		return &agent.Error{Code: agent.Internal, Err: err}
-	}
 	b := append(s.out.Buffer(), "event: "...)
 	b = append(b, name...)
 	b = append(b, "\ndata: "...)
-	b = append(b, data...)
+	w := (*appending)(&b)
+	// After an error the buffer is as it was: it learns of more by SetBuffer alone.
+	if err := json.MarshalWrite(w, event, openai.Liberal); err != nil {
+		return &agent.Error{Code: agent.Internal, Err: err}
+	}
 	return s.out.SetBuffer(append(b, "\n\n"...))
+}
+
+// appending is a buffer as an io.Writer.
+type appending []byte
+
+// Write implements io.Writer. It never fails.
+func (a *appending) Write(p []byte) (int, error) {
+	*a = append(*a, p...)
+	return len(p), nil
 }
 
 // sendWhole writes an event whose last member is JSON that we have encoded before. It is copied: given to the encoder, all of
