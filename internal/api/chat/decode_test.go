@@ -178,6 +178,23 @@ func TestAllowedToolsHaveTwoForms(t *testing.T) {
 	}
 }
 
+// A grammar reaches the model from each of the places in which clients put it.
+func TestAGrammarHasThreePlaces(t *testing.T) {
+	const grammar = `"syntax":"lark","definition":"start: A"`
+	for _, tool := range []string{
+		`"custom":{"name":"a","format":{"type":"grammar","grammar":{` + grammar + `}}}`,
+		`"custom":{"name":"a","format":{"type":"grammar",` + grammar + `}}`,
+		`"name":"a","format":{"type":"grammar",` + grammar + `}`,
+	} {
+		req, err := chat.Decode([]byte(`{"model":"m","messages":[{"role":"user","content":"Hi"}],"tools":[{"type":"custom",`+tool+`}]}`), known.Sender{})
+		if err != nil {
+			t.Errorf("%s: %v", tool, err)
+		} else if !strings.Contains(string(req.Tools[0].Parameters), "start: A") {
+			t.Errorf("%s: %s", tool, req.Tools[0].Parameters)
+		}
+	}
+}
+
 // FuzzDecode checks that any body gives either an error that is the client's fault or a request that keeps the
 // promises of agent.Request, and the same when its messages were sent before.
 func FuzzDecode(f *testing.F) {

@@ -49,7 +49,15 @@ type wireCustom struct {
 	Description string `json:"description"`
 	Format      struct {
 		Grammar openai.Grammar `json:"grammar"`
+		// In the shape of the Responses API.
+		Syntax     string `json:"syntax"`
+		Definition string `json:"definition"`
 	} `json:"format"`
+}
+
+// grammar is the grammar of the tool's input, in whichever place it came.
+func (c *wireCustom) grammar() openai.Grammar {
+	return cmp.Or(c.Format.Grammar, openai.Grammar{Syntax: c.Format.Syntax, Definition: c.Format.Definition})
 }
 
 // A wireNamed names a tool in a choice, and is the object form of the deprecated function_call.
@@ -159,7 +167,7 @@ func (r *Request) addCustom(list *openai.ToolList, c *wireCustom, param string) 
 	// By the client's name, which is also the model's: chat has no namespaces.
 	r.custom[c.Name] = true
 	r.Echo = r.echo
-	return list.Add(openai.CustomTool(c.Name, c.Description, c.Format.Grammar), param+".name")
+	return list.Add(openai.CustomTool(c.Name, c.Description, c.grammar()), param+".name")
 }
 
 // echo implements agent.Request.Echo: of a call of a custom tool, the client gets the text. The
