@@ -19,7 +19,7 @@ import (
 // no failure.
 const (
 	startLimit = 2 * time.Minute
-	stopLimit  = time.Minute
+	stopLimit  = 2 * time.Minute // longer than any test's --grace, which a run may use up whose client won't come back
 	waitLimit  = time.Minute
 )
 

@@ -64,7 +64,7 @@ func (f *followed) later(first *followed) (late []time.Duration) {
 // TestABackgroundResponseOnEveryReplica: it is followed on all three at once, and cancelled on one that does not run it. All
 // followers get the same events, the last of which says that it is cancelled; and upstream hears of it.
 func TestABackgroundResponseOnEveryReplica(t *testing.T) {
-	c := newCluster(t, harness.NewPostgres(t), 3)
+	c := newCluster(t, harness.NewPostgres(t), 3, "10s")
 	c.sim.Play(slowWords())
 	a := c.ask(http.MethodPost, c.replicas[0].BaseURL()+"/responses", cursorKey, `{"model":"composer-2.5","background":true,"input":"talk"}`)
 	var made struct{ ID string }

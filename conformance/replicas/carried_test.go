@@ -13,7 +13,7 @@ import (
 // table of docs/deployment.md says the same. Sessions are tested in TestTwoProcessesOnOnePostgreSQLAreOneService, runs that
 // wait for results in TestToolLoopsOnThreeReplicas, background responses in TestABackgroundResponseOnEveryReplica.
 func TestWhatIsCarriedFromReplicaToReplica(t *testing.T) {
-	c := newCluster(t, harness.NewPostgres(t), 2)
+	c := newCluster(t, harness.NewPostgres(t), 2, "10s")
 	c.sim.Play("turn always\ntext Well.")
 	on := func(replica int, method, path, body string) answer {
 		return c.ask(method, c.replicas[replica].BaseURL()+path, cursorKey, body)

@@ -21,16 +21,18 @@ type cluster struct {
 	t         *testing.T
 	sim       *harness.Sim
 	variables []string
+	grace     string   // of each replica, as of newCluster
 	addresses []string // of the replicas; a process that takes another's place has its address
 	peers     []string // the same, for other replicas
 	replicas  []*harness.Gateway
 	url       string // of nginx
 }
 
-// newCluster starts everything. It is ended with the test.
-func newCluster(t *testing.T, database string, size int) *cluster {
+// newCluster starts everything. It is ended with the test. A replica that ends waits for the results of its runs for the time
+// grace: for all of it, when a run's client has gone on elsewhere because the replica between them was killed.
+func newCluster(t *testing.T, database string, size int, grace string) *cluster {
 	t.Helper()
-	c := &cluster{t: t, sim: harness.StartSim(t, "--calm"), variables: []string{
+	c := &cluster{t: t, grace: grace, sim: harness.StartSim(t, "--calm"), variables: []string{
 		"COMPOSER_DB=" + database, "ENCRYPTION_KEY=correct horse battery staple", "COMPOSER_REPLICA_SECRET=correct horse battery staple",
 		"COMPOSER_MAX_REPEATED_CALLS=0", // a run that is begun again makes its first call again
 	}}
@@ -48,7 +50,7 @@ func newCluster(t *testing.T, database string, size int) *cluster {
 
 // start starts the replica with a number.
 func (c *cluster) start(i int) {
-	c.replicas[i] = harness.StartReplica(c.t, c.sim, c.variables, "--addr="+c.addresses[i], "--replica-addr="+c.peers[i], "--grace=1m")
+	c.replicas[i] = harness.StartReplica(c.t, c.sim, c.variables, "--addr="+c.addresses[i], "--replica-addr="+c.peers[i], "--grace="+c.grace)
 }
 
 // nginxConfig is a round robin. A replica that refuses connections is left out for a second; what one refuses that is about to

@@ -140,7 +140,7 @@ func (c *cluster) runLoop(n int, think time.Duration, into *tally) (parked bool,
 // TestToolLoopsOnThreeReplicas: with all replicas alive each loop is one upstream run, although nginx sends each request
 // to another replica. With replicas that are killed, every loop still ends with the right answer. The storm does more of it.
 func TestToolLoopsOnThreeReplicas(t *testing.T) {
-	c := newCluster(t, harness.NewPostgres(t), 3)
+	c := newCluster(t, harness.NewPostgres(t), 3, "10s")
 	const loops = 30
 	run := func(from int, into *tally) {
 		var wg sync.WaitGroup

@@ -56,7 +56,7 @@ func TestAStorm(t *testing.T) {
 		t.Skip("hundreds of clients while replicas are killed; hint: make test-replicas")
 	}
 	begin := time.Now()
-	s := &storm{cluster: newCluster(t, harness.NewPostgres(t), 3), clients: clients}
+	s := &storm{cluster: newCluster(t, harness.NewPostgres(t), 3, "1m"), clients: clients}
 	s.calm()
 	s.kills()
 	s.rolling()
