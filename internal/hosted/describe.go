@@ -25,7 +25,11 @@ func DescribeLimits(l *store.KeyLimits) string { return orNoLimits(describe(l)) 
 
 // DescribeInvitation says what an invitation is good for.
 func DescribeInvitation(i *store.Invitation) string {
-	text := fmt.Sprintf("%d uses, until %sZ", i.Uses, i.Expires.UTC().Format(time.DateTime))
+	uses := "1 use"
+	if i.Uses != 1 {
+		uses = fmt.Sprintf("%d uses", i.Uses)
+	}
+	text := uses + ", until " + i.Expires.UTC().Format(time.DateTime) + "Z"
 	if i.Note != "" {
 		text += ", " + i.Note
 	}

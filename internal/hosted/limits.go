@@ -171,9 +171,8 @@ func (a *admission) inRate(at *level) (left []agent.RateLimit, over *agent.Error
 			}
 		}
 	}
-	// Last, so that it is what the client hears when several limits are reached: it is over the
-	// soonest.
-	if l.Concurrent > 0 && used.Running >= l.Concurrent {
+	// Only when the minute still has room: else that limit is over later, and to come back in a second would be in vain.
+	if over == nil && l.Concurrent > 0 && used.Running >= l.Concurrent {
 		over = &agent.Error{
 			Code: agent.RateLimited, RetryAfter: time.Second, Limit: at.limit + "_concurrent",
 			Message: fmt.Sprintf("%s has %d requests in progress, as many as it may have. Please try again when one is done.", at.whose, used.Running),

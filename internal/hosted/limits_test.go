@@ -219,6 +219,25 @@ func TestRequestsAtOnce(t *testing.T) {
 	})
 }
 
+// TestOfTwoLimitsTheLaterCounts: who waits as long as the answer says must not be refused for the other limit then.
+func TestOfTwoLimitsTheLaterCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, store.KeyLimits{Concurrent: 1, RequestsPerMinute: 1})
+		b.hold = make(chan struct{})
+		go b.turn("POST /v1/messages", "composer-2.5")
+		synctest.Wait()
+		e := agent.AsError(b.turn("POST /v1/messages", "composer-2.5"))
+		if e.Limit != "key_requests" || e.RetryAfter != time.Minute {
+			t.Errorf("limit %s, try again after %v", e.Limit, e.RetryAfter)
+		}
+		close(b.hold)
+		time.Sleep(e.RetryAfter)
+		if err := b.turn("POST /v1/messages", "composer-2.5"); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // TestLimitsAreChanged: at the key's next use, whoever changes them, and a new key keeps them.
 func TestLimitsAreChanged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
