@@ -16,6 +16,7 @@ import (
 	"composer-api/internal/backend/sdkbridge"
 	"composer-api/internal/config"
 	"composer-api/internal/cursor/auth"
+	"composer-api/internal/cursor/reach"
 	"composer-api/internal/gateway"
 	"composer-api/internal/metrics"
 )
@@ -192,6 +193,7 @@ func newHTTPClient(file string) (*http.Client, error) {
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.TLSClientConfig = &tls.Config{RootCAs: roots}
+	transport.OnProxyConnectResponse = reach.Connected
 	// A connection whose other end is gone would take every exchange of a key until the system gives it up, a quarter of an hour later.
 	transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: 15 * time.Second, WriteByteTimeout: 15 * time.Second}
 	return &http.Client{Transport: transport}, nil

@@ -102,7 +102,7 @@ func (n *Network) transport(config *tls.Config, protocols *http.Protocols) *http
 	if proxy == nil {
 		proxy = http.ProxyFromEnvironment
 	}
-	return &http.Transport{Proxy: proxy, DialContext: n.dialer().DialContext, TLSClientConfig: config, Protocols: protocols}
+	return &http.Transport{Proxy: proxy, OnProxyConnectResponse: reach.Connected, DialContext: n.dialer().DialContext, TLSClientConfig: config, Protocols: protocols}
 }
 
 // ask makes one HEAD request of the root of the target's host, and returns the answer, whose body is closed.

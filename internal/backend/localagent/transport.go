@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/cursor/reach"
 	"composer-api/internal/h2client"
 )
 
@@ -110,7 +111,7 @@ func newPool(endpoint *url.URL, cfg TransportConfig) (*pool, error) {
 	// A ClientConn wants the port, also the usual one.
 	port := cmp.Or(endpoint.Port(), map[string]string{"http": "80", "https": "443"}[endpoint.Scheme])
 	transport := &http.Transport{
-		Proxy: proxy, DialContext: dial, Protocols: protocols,
+		Proxy: proxy, OnProxyConnectResponse: reach.Connected, DialContext: dial, Protocols: protocols,
 		TLSClientConfig:     &tls.Config{RootCAs: cfg.RootCAs, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout: dialTimeout, DisableCompression: true,
 	}

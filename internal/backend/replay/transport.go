@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"composer-api/internal/cursor/reach"
 )
 
 // A Transport makes requests over connections that [Send] can replace when one of them no longer
@@ -60,11 +62,12 @@ func NewTransport(target string, tls *tls.Config) *http.Transport {
 		protocols.SetHTTP2(true)
 	}
 	return &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		TLSClientConfig:     tls,
-		TLSHandshakeTimeout: 10 * time.Second,
-		IdleConnTimeout:     5 * time.Minute,
-		Protocols:           protocols,
+		Proxy:                  http.ProxyFromEnvironment,
+		OnProxyConnectResponse: reach.Connected,
+		TLSClientConfig:        tls,
+		TLSHandshakeTimeout:    10 * time.Second,
+		IdleConnTimeout:        5 * time.Minute,
+		Protocols:              protocols,
 		// A dead connection is noticed while its streams are quiet.
 		HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, WriteByteTimeout: 15 * time.Second},
 	}

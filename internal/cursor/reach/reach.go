@@ -3,6 +3,7 @@
 //
 //	reach.go      the sentence for an error of a connection
 //	intercept.go  the sentence for an answer that is not Cursor's
+//	proxy.go      the refusal of a proxy
 //	probe.go      one request that finds out whether a host can be reached
 //
 // Every backend that makes its own connections uses it, so that one mistake has one sentence.
@@ -47,6 +48,7 @@ func reason(target *url.URL, setting string, err error) string {
 		host    x509.HostnameError
 		untrust *tls.CertificateVerificationError
 		timeout net.Error
+		refused *proxyRefusal
 	)
 	// Most sentences end with it, so that the user has a place to begin.
 	check := "check " + setting
@@ -55,6 +57,8 @@ func reason(target *url.URL, setting string, err error) string {
 	case isErrno(err, syscall.EMFILE, windowsMFile), isErrno(err, syscall.ENFILE, windowsNoBuffers):
 		return "this machine has no more files or sockets to give; raise the limit of open files (ulimit -n, LimitNOFILE)"
 	// Before all others: what went wrong on the way to the proxy says nothing about Cursor.
+	case errors.As(err, &refused):
+		return refused.reason()
 	case errors.As(err, &op) && op.Op == "proxyconnect":
 		return "the proxy can't be reached; check HTTPS_PROXY"
 	case spokeHTTP(err) && target.Scheme == "https":

@@ -92,6 +92,36 @@ func TestTheCauseIsNamed(t *testing.T) {
 	}
 }
 
+func TestAProxyThatRefuses(t *testing.T) {
+	for status, want := range map[int]string{
+		407: "the proxy asks for a login; put its name and password into HTTPS_PROXY, as in http://name:password@proxy:3128",
+		403: "the proxy does not let connections to this host pass (403); ask who runs it, or check HTTPS_PROXY",
+		502: "the proxy could not connect to this host (502)",
+	} {
+		proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+		defer proxy.Close()
+		at, err := url.Parse(proxy.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at.User = url.UserPassword("me", "hunter2")
+		transport := &http.Transport{Proxy: http.ProxyURL(at), OnProxyConnectResponse: reach.Connected}
+		target := &url.URL{Scheme: "https", Host: "cursor.test", Path: "/"}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, target.String(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := transport.RoundTrip(req)
+		if err == nil {
+			resp.Body.Close()
+			t.Fatal("it was reached")
+		}
+		if got := reach.Error(target, "SETTING", err); got.Message != "Cursor can't be reached at https://cursor.test: "+want+"." || strings.Contains(got.Error(), "hunter2") {
+			t.Errorf("%d is told as %q (%v)", status, got.Message, got)
+		}
+	}
+}
+
 func TestCausesThatAServerCanNotShow(t *testing.T) {
 	target := &url.URL{Scheme: "https", Host: "cursor.test"}
 	op := func(op string, err error) error {
