@@ -12,14 +12,14 @@ import (
 
 // startAgain reports whether the turn may start from the transcript after its run has failed with err: once after a run that it
 // continued and of which the client has got nothing, once after a new one that broke off in the middle of an answer of which the client
-// has got nothing, and once after one that has ended without an answer, even if the client has got its thinking.
+// has got nothing, and once after one that has ended without an answer. In all of them the client may have got thinking.
 //
 // A refusal counts, too: it may be meant for the old conversation or the old token only. So the new run gets a conversation id
 // that upstream has not seen, unless upstream has merely lost the conversation. A limit that is real refuses the new run as
 // well, and that error is the answer.
 //
-// The table, where "continued" is a run from claim or recall, and "shown" is any event that the client got. An answer that goes out in
-// one piece at its end is not shown before (agent.Rewinder).
+// The table, where "continued" is a run from claim or recall, and "shown" is any text or call that the client got. Thinking doesn't
+// count: that of the next run follows it. An answer that goes out in one piece at its end is not shown before (agent.Rewinder).
 //
 //	the error                          shown      continued    what follows
 //	the client has left                any        any          nothing: the turn ends
@@ -96,7 +96,7 @@ var otherRun = map[agent.Code]when{
 // refusedForGood reports whether upstream has refused a continued conversation with an error that is the turn's answer. It may
 // have meant that conversation alone, so the client's next request must not meet it again.
 func (t *turn) refusedForGood(err error) bool {
-	if err == nil || t.answer.emitted {
+	if err == nil || t.answer.answered {
 		return false
 	}
 	e := agent.AsError(err)

@@ -12,7 +12,7 @@ import (
 // is too large, and end the turn.
 //
 // It belongs to one turn and outlives the turn's runs: when a run fails before the client has
-// got anything, the same answer goes on with the next one (restart). After emitted is true,
+// got anything but thinking, the same answer goes on with the next one (restart). After answered is true,
 // that is possible only if the sink has kept all to itself (takeBack), because a client can't be told to forget what it has read.
 type answer struct {
 	// sink is the surface's. Nobody else calls it during the turn.
@@ -21,7 +21,8 @@ type answer struct {
 	req *agent.Request
 
 	accepted bool // sink.Accept was called
-	emitted  bool // the sink has got an event: starting the run again would repeat it
+	emitted  bool // the sink has got an event
+	answered bool // and not only thinking: starting the run again would repeat it
 
 	seen    *digester        // the transcript as the model has seen it, this answer included
 	calls   []agent.ToolCall // given to the client
@@ -35,16 +36,17 @@ func newAnswer(req *agent.Request, sink agent.Sink, seen *digester) *answer {
 	return &answer{req: req, sink: sink, seen: seen}
 }
 
-// takeBack has the sink forget what it was given. It reports false, and does nothing, when the client has got some of it. seen is the
-// digest of the request's messages once more, without this answer.
+// takeBack prepares the answer for another run. It has the sink forget what it was given. When the client has got some of it, that is
+// possible only if it was thinking, which the next run's follows then; else takeBack reports false and does nothing. seen is the digest
+// of the request's messages once more, without this answer.
 func (a *answer) takeBack(seen func() *digester) bool {
 	switch {
 	case !a.emitted:
 		return true
 	case !agent.Rewind(a.sink):
-		return false
+		return !a.answered
 	}
-	a.emitted, a.calls, a.written, a.seen = false, nil, 0, seen()
+	a.emitted, a.answered, a.calls, a.written, a.seen = false, false, nil, 0, seen()
 	return true
 }
 
@@ -150,10 +152,10 @@ func (a *answer) usageOrEstimate() agent.Usage {
 	return agent.Usage{Input: agent.EstimatePrompt(a.req), Output: agent.EstimateTokens(a.written), Estimated: true}
 }
 
-// event passes an event to the sink. From here on the turn can't start again with another run.
+// event passes an event to the sink. From here on the turn can't start again with another run, unless it was thinking.
 // out is used again for each event: the sink must have read it when it returns.
 func (a *answer) event(e agent.Event) error {
-	a.emitted = true
+	a.emitted, a.answered = true, a.answered || e.Kind != agent.Reasoning
 	a.out = e
 	return clientGone(a.sink.Event(&a.out))
 }

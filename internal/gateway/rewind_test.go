@@ -26,6 +26,7 @@ func TestAnAnswerThatBreaksOffIsBegunAgain(t *testing.T) {
 		first  []backendtest.Step
 		second []backendtest.Step
 		text   string
+		shown  string // thinking
 		runs   int
 		fails  bool
 	}{
@@ -33,6 +34,7 @@ func TestAnAnswerThatBreaksOffIsBegunAgain(t *testing.T) {
 		{name: "after a call", first: []backendtest.Step{backendtest.CallTool("call_1", "look", "{}"), backendtest.Fail(cut)}, runs: 2, text: "It is well."},
 		{name: "no capacity any more", first: []backendtest.Step{backendtest.Say("It"), backendtest.Fail(&agent.Error{Code: agent.Overloaded})}, runs: 2, text: "It is well."},
 		{name: "a stream", stream: true, first: []backendtest.Step{backendtest.Say("It is al"), backendtest.Fail(cut)}, runs: 1, fails: true},
+		{name: "a stream of thinking", stream: true, first: []backendtest.Step{backendtest.Think("hm"), backendtest.Fail(cut)}, runs: 2, text: "It is well.", shown: "hm"},
 		{name: "a stream of JSON", stream: true, json: true, first: []backendtest.Step{backendtest.Say(`{"a"`), backendtest.Fail(cut)}, runs: 2,
 			second: []backendtest.Step{backendtest.Say(`{"a":1}`)}, text: `{"a":1}`},
 		{name: "before anything", first: []backendtest.Step{backendtest.Fail(cut)}, runs: 1, fails: true}, // the backend has tried again
@@ -73,7 +75,7 @@ func TestAnAnswerThatBreaksOffIsBegunAgain(t *testing.T) {
 			if tt.fails {
 				return
 			}
-			if got := whole.turn; got.Text != tt.text || got.Reasoning != "" || len(got.Calls) > 0 || len(whole.accepted) != 1 {
+			if got := whole.turn; got.Text != tt.text || got.Reasoning != tt.shown || len(got.Calls) > 0 || len(whole.accepted) != 1 {
 				t.Fatalf("the client gets %+v", got)
 			}
 			// The conversation is known by what the client has got, and by nothing of what it hasn't.

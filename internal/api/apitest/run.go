@@ -95,8 +95,9 @@ func runFile(t *testing.T, file string, surface Surface) {
 				*twice = twiceTold{Sink: sink}
 				return script.play(twice)
 			})
-			if wants := mode == "body"; again != answer || twice.ended && twice.rewound != wants {
-				t.Errorf("%s of scenario %q, begun again (%v, want %v):\n%s", mode, scenario, twice.rewound, wants, cmp.Diff(answer, again))
+			// A stream can do so, too, as long as nothing of the answer has gone out.
+			if again != answer || mode == "body" && twice.ended && !twice.rewound {
+				t.Errorf("%s of scenario %q, begun again (%v):\n%s", mode, scenario, twice.rewound, cmp.Diff(answer, again))
 			}
 			if err := surface.published(answer); err != nil {
 				t.Errorf("%s of scenario %q: %v", mode, scenario, err)

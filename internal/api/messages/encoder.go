@@ -135,9 +135,9 @@ func (e *Encoder) Event(ev *agent.Event) error {
 	return nil
 }
 
-// Rewind implements agent.Rewinder: a whole answer is written at its end.
+// Rewind implements agent.Rewinder: a whole answer is written at its end, and of thinking that is not shown a stream has no block.
 func (e *Encoder) Rewind() bool {
-	if e.over || !e.out.rewind() {
+	if e.over || (e.open != noBlock || e.index > 0) && !e.out.rewind() {
 		return false
 	}
 	e.open, e.index, e.usage = noBlock, 0, agent.Usage{}

@@ -11,7 +11,9 @@ import (
 type proxyRefusal struct{ status int }
 
 // Error implements error.
-func (r *proxyRefusal) Error() string { return fmt.Sprintf("the proxy answers CONNECT with %d", r.status) }
+func (r *proxyRefusal) Error() string {
+	return fmt.Sprintf("the proxy answers CONNECT with %d", r.status)
+}
 
 // reason is the sentence for people, as that of the function reason.
 func (r *proxyRefusal) reason() string {
