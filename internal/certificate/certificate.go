@@ -114,6 +114,7 @@ func Read(cert, key string) (*tls.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the certificate's key: %w", err)
 	}
+	// It also finds a key that is not the certificate's.
 	loaded, err := tls.X509KeyPair(certPEM, keyPEM)
 	if err != nil {
 		return nil, fmt.Errorf("the certificate %s and the key %s: %w", cert, key, err)
@@ -138,6 +139,7 @@ type ACME struct {
 // New makes a manager of certificates. The authority is asked at the first handshake for each name. It checks the name by a
 // handshake on port 443 (tls-alpn-01) or, where Plain is served there, by a request on port 80 (http-01).
 func (a *ACME) New() (*autocert.Manager, error) {
+	// For this user alone: the keys of the certificates lie in it.
 	if err := os.MkdirAll(a.Folder, 0o700); err != nil {
 		return nil, fmt.Errorf("the folder for certificates: %w", err)
 	}
@@ -169,6 +171,7 @@ func (a *ACME) Get(m *autocert.Manager, log *slog.Logger) func(*tls.ClientHelloI
 	var mu sync.Mutex
 	var told time.Time
 	return func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		// It waits for the authority, without mu, so the handshakes for other names go on.
 		loaded, err := m.GetCertificate(hello)
 		if err == nil || !slices.Contains(a.Hosts, strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))) {
 			return loaded, err

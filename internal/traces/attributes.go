@@ -65,6 +65,7 @@ func request(a *httpd.Answer) (name string, attributes []attribute.KeyValue) {
 	if a.Err != nil {
 		attributes = append(attributes, errorKey.String(agent.CodeOf(a.Err).String()))
 	}
+	// An endpoint is the pattern of a route, "POST /v1/responses". Without one the method is the client's word, too.
 	method, route, found := strings.Cut(a.Endpoint, " ")
 	if !found {
 		return unrouted, append(attributes, methodKey.String("_OTHER"))
@@ -88,6 +89,7 @@ func turnAttributes(t *watch.Turn) []attribute.KeyValue {
 		operationKey.String(operation(&t.Origin)), providerKey.String("cursor"), requestIDKey.String(t.Origin.RequestID),
 		surfaceKey.String(t.Origin.Surface()), outcomeKey.String(t.Outcome()),
 	}
+	// An outcome is the name of an error's code, or why the answer ended.
 	if t.Err != nil {
 		attributes = append(attributes, errorKey.String(t.Outcome()))
 	} else {
@@ -99,6 +101,7 @@ func turnAttributes(t *watch.Turn) []attribute.KeyValue {
 	attributes = append(attributes, askedModelKey.String(t.Accepted.Model.Ran()), ranModelKey.String(t.Accepted.Model.ID),
 		upstreamKey.String(t.Accepted.Upstream), resumeKey.String(string(t.Accepted.Resume)), callsKey.Int(t.Calls),
 		inputKey.Int64(t.Usage.Prompt()), outputKey.Int64(t.Usage.Output))
+	// What follows is left out where it says nothing.
 	if id := t.Accepted.ConversationID; id != "" {
 		attributes = append(attributes, conversationKey.String(id))
 	}

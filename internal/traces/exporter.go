@@ -28,6 +28,7 @@ type exporter struct {
 
 // ExportSpans implements sdk.SpanExporter. It never fails: nobody could do more about it.
 func (e *exporter) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
+	// The SDK calls it from one goroutine at a time, and bounds it by ctx.
 	err := e.SpanExporter.ExportSpans(ctx, spans)
 	if err == nil {
 		return nil

@@ -101,6 +101,7 @@ func (s *scanner) list() []span {
 		s.peek()
 		start := s.at
 		s.value()
+		// Nothing was passed: no value stands here.
 		if s.at == start {
 			return nil
 		}
@@ -156,7 +157,9 @@ func (s *scanner) text() {
 			s.at = len(s.data)
 			return
 		}
+		// From an offset in what was searched to one in data.
 		quote += at
+		// An odd number of backslashes before it escapes the quote.
 		slashes := quote
 		for slashes > at && s.data[slashes-1] == '\\' {
 			slashes--

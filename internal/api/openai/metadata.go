@@ -27,6 +27,7 @@ const (
 func (m *Metadata) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	*m = nil
 	kind := d.PeekKind()
+	// The value is read as a whole first, so that the decoder stands behind it whatever it is.
 	raw, err := d.ReadValue()
 	if err != nil || kind == 'n' {
 		return err
@@ -44,6 +45,7 @@ func (m *Metadata) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 
 // Check checks the limits. param is where the metadata stands.
 func (m Metadata) Check(param string) error {
+	// Which of several that are too long is told is left to chance: a map has no order.
 	if len(m) > maxMetadata {
 		return agent.ParamError(agent.InvalidValue, param, "'%s' has %d entries; at most %d are allowed.", param, len(m), maxMetadata)
 	}

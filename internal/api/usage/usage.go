@@ -44,6 +44,7 @@ func list(w http.ResponseWriter, r *http.Request, call *api.Call, logs Logs) err
 	if err != nil {
 		return err
 	}
+	// The log is read from its newest row on: the store has no other order.
 	if !page.Descending {
 		return openai.OneOf("order", "asc", "desc")
 	}
@@ -58,6 +59,7 @@ func list(w http.ResponseWriter, r *http.Request, call *api.Call, logs Logs) err
 	}
 	answer := kept.NewList()
 	for i := range rows[:min(len(rows), page.Limit)] {
+		// It can't fail: there are numbers and texts in it, and no number is infinite.
 		row, err := json.Marshal(newTurn(&rows[i]))
 		if err != nil {
 			return err
@@ -66,6 +68,7 @@ func list(w http.ResponseWriter, r *http.Request, call *api.Call, logs Logs) err
 	}
 	answer.HasMore = len(rows) > page.Limit
 	w.Header().Set("Content-Type", "application/json")
+	// The next turn makes another page of the same address.
 	w.Header().Set("Cache-Control", "no-store")
 	return json.NewEncoder(w).Encode(answer)
 }

@@ -74,6 +74,7 @@ func (b *Backend) spare(w *worker, now time.Time) bool {
 	switch {
 	case w.active > 0:
 		return false
+	// Not the last one: its owner's next run finds another bridge that is warm.
 	case len(w.pool.workers) > 1:
 		return idle >= spareLife
 	}
@@ -88,11 +89,13 @@ func (b *Backend) check(w *worker) {
 	defer agent.CatchPanic(b.panicked)
 	ctx, cancel := context.WithTimeout(b.life, pingTimeout)
 	defer cancel()
+	// Without mu: it may take up to pingTimeout.
 	err := w.bridge.Client().Ping(ctx)
 	size := w.bridge.Memory()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	w.memory = size
+	// Only misses in a row count.
 	if err == nil {
 		w.missed = 0
 		return

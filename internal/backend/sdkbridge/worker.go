@@ -68,6 +68,7 @@ func (w *worker) take() {
 func (w *worker) release() {
 	w.active--
 	w.quiet = time.Now()
+	// retire closes drained itself when no run is on, so it is closed once.
 	if w.retired && w.active == 0 {
 		close(w.drained)
 	}
@@ -101,6 +102,7 @@ func (w *worker) delete(a *bridgeAgent) {
 		err := w.bridge.Client().DeleteAgent(ctx, a.id, p.home.Workspace(), a.key)
 		b.mu.Lock()
 		defer b.mu.Unlock()
+		// What an agent has said lies in the folder, which the next bridge of the pool uses, too.
 		if err != nil && w.gone() {
 			p.doomed = append(p.doomed, a)
 			return
@@ -140,6 +142,7 @@ func (w *worker) died() bool {
 // Names is what the agent may use: "mcp" stands for the client's own tools, and none of the
 // bridge's built-in ones is in the list.
 func (w *worker) options(req *agent.Request) sdkv1.AgentOptions {
+	// An empty list and not nil, which JSON would have as null: the list takes the bridge's own tools away.
 	options := sdkv1.AgentOptions{
 		Model: sdkv1.ModelSelection{ID: req.Model.ID}, APIKey: req.Caller.CursorKey,
 		Local: sdkv1.LocalOptions{Cwd: []string{w.pool.home.Workspace()}},

@@ -33,6 +33,7 @@ func (db *DB) CountAttempt(ctx context.Context, a store.Attempt) (again time.Tim
 			again = time.UnixMilli(times[0]).Add(a.Window).UTC()
 			return nil
 		}
+		// Milliseconds since 1970, oldest first, because callers' times go up but for the clocks of replicas.
 		kept, err := json.Marshal(append(times, millis(a.At)))
 		if err != nil {
 			return err

@@ -13,7 +13,7 @@ func (db *DB) AddAudit(ctx context.Context, e store.AuditEntry) error {
 	return err
 }
 
-// ListAudits implements store.Audits.
+// ListAudits implements store.Audits. The id decides between entries of one millisecond, so that two lists have the same order.
 func (db *DB) ListAudits(ctx context.Context, limit int) ([]store.AuditEntry, error) {
 	return queryAll(ctx, db, func(e *store.AuditEntry) []any {
 		return []any{&e.ID, asTime{&e.At}, &e.Actor, &e.Action, &e.Subject, &e.Detail}

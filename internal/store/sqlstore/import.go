@@ -15,6 +15,7 @@ func (db *DB) Import(ctx context.Context, accounts []store.Account, keys []store
 	err = db.inTx(ctx, func(t *tx) error {
 		added = Imported{} // inTx may call this more than once
 		for _, a := range accounts {
+			// An account that is there already may have signed up again since, so its row is the newer one.
 			n, err := t.exec(`INSERT INTO accounts (id, email, name, sealed_key, key_hint, created, updated) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING`,
 				a.ID, a.Email, a.Name, a.SealedKey, a.KeyHint, a.Created, a.Updated)
 			if err != nil {
@@ -31,6 +32,7 @@ func (db *DB) Import(ctx context.Context, accounts []store.Account, keys []store
 			added.Keys += n
 		}
 		for i := range logs {
+			// Two statements, as for a request that is made here: one begins the row, the other completes it.
 			l := &logs[i]
 			n, err := t.exec(`INSERT INTO request_logs (id, account, key_id, request_id, endpoint, created) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING`,
 				l.ID, l.Account, l.KeyID, l.RequestID, l.Endpoint, l.Created)
@@ -40,6 +42,7 @@ func (db *DB) Import(ctx context.Context, accounts []store.Account, keys []store
 			if added.Logs += n; n == 0 {
 				continue
 			}
+			// Without spend: what was used before the import counts against no limit here.
 			if err := t.finishRequest(l); err != nil {
 				return err
 			}

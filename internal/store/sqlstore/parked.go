@@ -26,6 +26,7 @@ func (db *DB) PutParkedCalls(ctx context.Context, calls []store.ParkedCall) erro
 // ParkedAt implements store.ParkedCalls. The calls of a turn are parked together, so the first of them is found as a rule.
 func (db *DB) ParkedAt(ctx context.Context, keys [][32]byte) (address string, err error) {
 	for _, key := range keys {
+		// The lease goes by the database's clock, and the call's end by this process's.
 		err = db.row(ctx, []any{&address}, `
 			SELECT address FROM parked_calls JOIN replicas ON replicas.id = parked_calls.replica
 			WHERE key = $1 AND expires > $2 AND lease_until > `+db.dialect.clock(), key, db.now())

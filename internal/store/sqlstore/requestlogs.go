@@ -26,6 +26,7 @@ func (t *tx) beginRequest(l store.RequestLog) error {
 // FinishRequest implements store.RequestLogs. The account may have been deleted meanwhile, and its logs with it: store.ErrNotFound.
 func (db *DB) FinishRequest(ctx context.Context, l store.RequestLog) error {
 	return db.inTx(ctx, func(t *tx) error {
+		// Before the row is completed: spend finds out by it whether the request was counted already.
 		if err := t.spend(&l); err != nil {
 			return err
 		}
