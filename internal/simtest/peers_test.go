@@ -120,6 +120,9 @@ func (l *laws) kept(p *living, c *talk, t *task, r *reply) {
 	moved, calls := w.log.why(r.request), c.lastCalls()
 	if moved != "" {
 		w.situation("answered elsewhere: " + moved + " × " + c.surface + " × " + w.plan.Upstream)
+		for _, o := range w.during(r.began, r.finished) {
+			w.situation("answered elsewhere: " + moved + " × " + o.Do)
+		}
 	}
 	if c.awaits() && moved == "held" {
 		if s := stageOfCall(t, calls[0]); s != nil {
