@@ -2,6 +2,8 @@ package messages
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"strconv"
 	"strings"
 	"unsafe"
@@ -158,7 +160,7 @@ func (c *conversation) parts(list []agent.Part, blocks content, param string) ([
 //	search_result                  its text in a tag
 //	tool_reference                 a sentence, and the tool is offered
 //	thinking, redacted_thinking    nothing
-//	anything else                  its JSON
+//	anything else                  its JSON, but for what is encrypted
 func (c *conversation) block(list []agent.Part, b *wireBlock, param string) ([]agent.Part, error) {
 	switch b.Type {
 	case "text":
@@ -187,7 +189,38 @@ func (c *conversation) block(list []agent.Part, b *wireBlock, param string) ([]a
 		// is also why it can't cost a parked run.
 		return list, nil
 	}
-	return append(list, agent.Part{Text: string(b.span.cut(c.data))}), nil
+	return append(list, agent.Part{Text: readable(b.span.cut(c.data))}), nil
+}
+
+// encrypted begins the names of members that only Anthropic's servers can read: encrypted_content, encrypted_index, …. A page that
+// they have found brings kilobytes of it.
+const encrypted = "encrypted_"
+
+// readable is a value without such members. Source: Anthropic's reference of web search, web fetch and code execution results.
+func readable(value []byte) string {
+	if !bytes.Contains(value, []byte(encrypted)) {
+		return string(value)
+	}
+	var out strings.Builder
+	d, e := jsontext.NewDecoder(bytes.NewReader(value), openai.Liberal), jsontext.NewEncoder(&out, openai.Liberal)
+	for {
+		in, length := d.StackIndex(d.StackDepth())
+		token, err := d.ReadToken()
+		if errors.Is(err, io.EOF) {
+			return strings.TrimSuffix(out.String(), "\n")
+		}
+		isName := in == '{' && length%2 == 0 && token.Kind() == '"'
+		switch {
+		case err != nil:
+		case isName && strings.HasPrefix(token.String(), encrypted):
+			err = d.SkipValue()
+		default:
+			err = e.WriteToken(token)
+		}
+		if err != nil { // it was decoded before, so this is not expected
+			return string(value)
+		}
+	}
 }
 
 // element is the path of an element of a list.
