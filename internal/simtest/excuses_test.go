@@ -11,7 +11,8 @@ import (
 // that was played in a run of that request, an operation that was on while it was under way. So the next try of a request
 // has to succeed, unless there is a reason of its own for it.
 //
-//	a fault          faultRows says how often it is retried, so that nobody sees it
+//	a fault          faultRows says how often it is retried, so that nobody sees it; begunAgain, when an answer that has been cut
+//	                 off is begun again
 //	an exchange      of a key fails for a moment, and other faults or operations had taken the turn's retries
 //	an operation     operations says what clients may see of it
 //	the response     that it follows could not be stored, because of an operation
@@ -106,7 +107,9 @@ func (l *laws) excuse(p *living, c *talk, t *task, r *reply) {
 // fault reports whether a fault in a run of this request explains the failure. It explains no other one.
 func (l *laws) fault(p *living, c *talk, t *task, r *reply) bool {
 	met := map[string]int{} // by kind, in this request
-	for _, f := range l.world.upstream.faultsOf(c.key, p.Speaks, r.began, r.finished) {
+	faults := l.world.upstream.faultsOf(c.key, p.Speaks, r.began, r.finished)
+	again := len(faults) == 1 && l.begunAgain(p, t, r)
+	for _, f := range faults {
 		if f.used {
 			continue
 		}
@@ -119,12 +122,19 @@ func (l *laws) fault(p *living, c *talk, t *task, r *reply) bool {
 			row.retried -= operations[o.Do].spends
 		}
 		row.retried -= l.world.exchange.failed(c.key, r.began, r.finished)
-		if (f.said && !row.always || met[f.kind] > row.retried) && slices.Contains(row.codes, r.code) {
+		said := f.said && !row.always && !(again && (slices.Equal(row.codes, byUpstream) || slices.Equal(row.codes, byLoad)))
+		if (said || met[f.kind] > row.retried) && slices.Contains(row.codes, r.code) {
 			f.used = true
 			return true
 		}
 	}
 	return false
+}
+
+// begunAgain reports whether the gateway begins an answer again, once, that breaks off after something was said: its client gets
+// nothing before the end, and no operation has taken that try (decision 135).
+func (l *laws) begunAgain(p *living, t *task, r *reply) bool {
+	return !p.Stream && !t.background() && len(l.world.reached(r)) == 0
 }
 
 // retries is how often one turn is tried again before it has said anything; see package retry.
