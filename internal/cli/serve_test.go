@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -259,6 +260,10 @@ func TestSignalsEndTheProcessWithExitCode0(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("there are no such signals")
 	}
+	// A program inherits that a signal is ignored, as SIGHUP is under nohup; one that is caught has its usual effect there.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP)
+	defer signal.Stop(caught)
 	for _, signals := range [][]os.Signal{{syscall.SIGTERM}, {os.Interrupt}, {syscall.SIGHUP, syscall.SIGHUP}} {
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "serve", "--demo", "--addr=127.0.0.1:0")
 		cmd.Args[0] = "composer-api" // see TestMain
