@@ -63,11 +63,6 @@ var elsewhere = map[string]map[string]faultRow{
 		"checkpoint cut":  {retried: 2, codes: byUpstream}, // it has no checkpoints
 		"checkpoint drop": {retried: 2, codes: byUpstream},
 	},
-	"bridge": {
-		"garbage":         {codes: byUpstream},
-		"checkpoint cut":  {retried: 2, codes: byUpstream}, // it has no checkpoints
-		"checkpoint drop": {retried: 2, codes: byUpstream},
-	},
 	// The bridge begins again by itself, also when something was said. Then the gateway ends the turn.
 	"sdkbridge": {
 		"cut":             {retried: 10, codes: byUpstream},

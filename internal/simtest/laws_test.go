@@ -186,7 +186,9 @@ func (l *laws) asked(p *living, c *talk, t *task, r *reply) {
 		most--
 	}
 	if t.Ask == "schema" || t.Ask == "required" {
-		most += 2
+		if most += 2; t.Strays {
+			most += faults // what is begun again strays again, and is told again
+		}
 	}
 	if t.Ask == "cancel" && p.Wanders {
 		// The job that was cancelled at another replica goes on until it renews its lease, and so do its bridge's attempts.
@@ -305,9 +307,6 @@ func (l *laws) calls(p *living, c *talk, t *task, s *saidStage, r *reply) {
 		want := s.of.Stages[s.n].Calls
 		if c.stops(t) && s.of.Stages[s.n].stopped() {
 			want = 0 // the model was going to make calls
-		}
-		if l.world.plan.Upstream == "bridge" {
-			want = min(want, 1) // the first call ends the run
 		}
 		if len(r.calls) != want && (len(r.calls) == 0 || s.of.Stages[s.n].Announced && l.world.plan.Misbehaves == 0) {
 			l.breaks(p.Name, "calls: %d of the %d of %s.s%d", len(r.calls), want, s.name, s.n)

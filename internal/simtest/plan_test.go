@@ -14,7 +14,7 @@ import (
 
 // A plan is everything that a seed decides. It is data, so that it can be written down, shrunk and played again.
 type plan struct {
-	Upstream   string // localagent, chat, bridge or sdkbridge
+	Upstream   string // localagent, chat or sdkbridge
 	Replicas   int
 	Carries    bool          `json:",omitempty"` // replicas have a way to each other
 	Misbehaves uint64        `json:",omitempty"` // cursorsim's own seed; 0 is calm
@@ -131,9 +131,6 @@ func newPlan(seed uint64) *plan {
 	p.later(rand.New(rand.NewPCG(seed, 0x53)))
 	p.carry(rand.New(rand.NewPCG(seed, 0x54)))
 	p.converse(rand.New(rand.NewPCG(seed, 0x55)))
-	if p.Upstream == "localagent" && rand.New(rand.NewPCG(seed, 0x56)).IntN(8) == 0 {
-		p.Upstream = "bridge"
-	}
 	slices.SortFunc(p.Operations, func(a, b *operation) int { return int(a.At - b.At) })
 	p.withOneRotation()
 	return p

@@ -156,7 +156,7 @@ func (u *upstream) model(f script.Facts) []script.Step {
 	if at >= len(t.Stages) {
 		at, word = len(t.Stages)-1, t.Stages[len(t.Stages)-1].Words+2
 	}
-	now.repairs = toldAgain(f.Told)
+	now.repairs = corrected.MatchString(f.Told)
 	if now.repairs && t.Stages[at].Calls == 0 && !f.Resume {
 		at = 0 // it was told to call a tool, in the middle of a task that went on with its last step: it begins again
 	}
@@ -203,13 +203,6 @@ func (u *upstream) model(f script.Facts) []script.Step {
 	}
 	u.world.say("upstream", "plays %s from s%d%s%s", name, at, how, played)
 	return steps
-}
-
-// toldAgain reports whether the model has been told once more what the request asks, and has done nothing since.
-func toldAgain(told string) bool {
-	again := corrected.FindAllStringIndex(told, -1)
-	results := resultMark.FindAllStringIndex(told, -1)
-	return again != nil && (results == nil || results[len(results)-1][0] < again[len(again)-1][0])
 }
 
 // demanded reports whether the model hears now that its answer must have a form. Of a call it does not any more when it has made

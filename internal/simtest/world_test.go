@@ -7,18 +7,15 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"composer-api/internal/agent"
-	"composer-api/internal/backend/bridge"
 	"composer-api/internal/backend/chat"
 	"composer-api/internal/backend/localagent"
 	"composer-api/internal/backend/replay"
 	"composer-api/internal/backend/sdkbridge"
-	"composer-api/internal/bridgeserver"
 	"composer-api/internal/cli"
 	"composer-api/internal/config"
 	"composer-api/internal/cursor/auth"
@@ -45,7 +42,6 @@ type world struct {
 	bridges  *bridgesim.Host  // sdkbridge
 	cursor   *memnet.Listener // guarded by mu, and so are serving and gone
 	serving  *http.Server
-	sdk      *sdkServer     // bridge: what serves POST /sdk; nil for other upstreams
 	gone     []*http.Server // those before it
 	database *memstore.Database
 	// The database's clock, by which leases and rows end, and Cursor's, by which access tokens do.
@@ -94,10 +90,7 @@ func newWorld(p *plan) *world {
 	w.story.began = time.Now()
 	w.laws = &laws{world: w, given: map[string]string{}}
 	w.upstream = &upstream{world: w, met: map[string]int{}, talks: map[string]place{}, owners: map[string]string{}}
-	w.sim = cursorsim.New(cursorsim.Config{Seed: p.Misbehaves, Model: w.upstream.model, Now: w.cursorClock.now, ContextOnly: p.Upstream == "bridge"})
-	if p.Upstream == "bridge" {
-		w.sdk = newSDKServer(w)
-	}
+	w.sim = cursorsim.New(cursorsim.Config{Seed: p.Misbehaves, Model: w.upstream.model, Now: w.cursorClock.now})
 	if p.Upstream == "sdkbridge" {
 		w.bridges = bridgesim.New(nil)
 		w.bridges.PlayModel(w.upstream.model)
@@ -156,43 +149,13 @@ func (w *world) serve() (before *http.Server) {
 	return before
 }
 
-// dialCursor connects to the server of the simulated Cursor that is there now, or to the bridge before it.
+// dialCursor connects to the server of the simulated Cursor that is there now.
 func (w *world) dialCursor(ctx context.Context, network, address string) (net.Conn, error) {
-	if w.sdk != nil && strings.HasPrefix(address, sdkHost) {
-		return w.sdk.listener.Dial(ctx, network, address)
-	}
 	w.mu.Lock()
 	l := w.cursor
 	w.mu.Unlock()
 	return l.Dial(ctx, network, address)
 }
-
-// sdkHost is where the bridge of the reference system is.
-const sdkHost = "bridge"
-
-// An sdkServer is a bridge that serves POST /sdk to all replicas. Its own way to Cursor is one on which nothing goes wrong.
-type sdkServer struct {
-	listener  *memnet.Listener
-	transport *http.Transport // to Cursor
-	server    *http.Server
-}
-
-func newSDKServer(w *world) *sdkServer {
-	s := &sdkServer{listener: memnet.Listen(), transport: bridgeserver.NewTransport(nil, time.Minute)}
-	s.transport.Proxy, s.transport.DialContext = nil, func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return w.dialCursor(ctx, network, "cursor")
-	}
-	handler := bridgeserver.New(bridgeserver.Config{
-		BackendBase: "http://cursor", LocalAgentEndpoint: "/agent.v1.AgentService/Run", Token: sdkToken, Transport: s.transport,
-		Log: slog.New(slog.NewTextHandler(&w.log, nil)),
-	})
-	s.server = &http.Server{Handler: handler, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
-	go s.server.Serve(s.listener)
-	return s
-}
-
-// sdkToken is what the bridge asks of its callers.
-var sdkToken = agent.NewSecret("a token of the bridge's own")
 
 // A replica is the place of a gateway process, and its ways to the rest.
 type replica struct {
@@ -218,7 +181,7 @@ type process struct {
 	address  string           // of peers
 	store    *memstore.Store
 	auth     *http.Transport
-	chat     *http.Transport // nil for other upstreams than chat and bridge
+	chat     *http.Transport // nil for other upstreams than chat
 
 	ending atomic.Bool // somebody has begun to shut it down
 	ended  chan struct{}
@@ -336,9 +299,6 @@ func (r *replica) backend(p *process, keys *auth.Client, log *slog.Logger) agent
 		p.chat = replay.NewTransport("http://cursor/chat", nil)
 		p.chat.Proxy, p.chat.DialContext = nil, r.out.Dial
 		return chat.New(chat.Config{Endpoint: "http://cursor/chat", Auth: keys, Transport: p.chat, Log: log})
-	case "bridge":
-		p.chat = &http.Transport{DialContext: r.out.Dial, IdleConnTimeout: 90 * time.Second}
-		return bridge.New(bridge.Config{URL: "http://" + sdkHost, Token: sdkToken, Auth: keys, Transport: p.chat, Log: log})
 	case "sdkbridge":
 		return sdkbridge.New(sdkbridge.Config{NewHome: r.world.bridges.NewHome, PerOwner: true, MaxPerPool: 1, Log: log})
 	}
@@ -423,10 +383,6 @@ func (w *world) run() {
 	}
 	time.Sleep(10 * time.Minute) // longer than anything is idle
 	w.laws.nothingIsConnected()
-	if w.sdk != nil {
-		w.sdk.server.Close()
-		w.sdk.transport.CloseIdleConnections()
-	}
 	for _, server := range append(w.gone, w.serving) {
 		server.Close()
 	}
