@@ -109,9 +109,10 @@ func (c *talk) change(how string) {
 		c.messages = append([]message{{role: "user", text: "A summary of what was said."}, {role: "assistant", text: "I see."}}, c.tail(2)...)
 		c.forget()
 	case "rewind", "branch":
-		// Back to before the last message of the user; branch keeps its first half.
+		// Back to before the last message of the user that asks for something: a model that is hurried once more after results goes on
+		// from these, and not with what it is asked for next.
 		for i := len(c.messages) - 1; i > 0; i-- {
-			if c.messages[i].role == "user" {
+			if c.messages[i].role == "user" && c.messages[i].text != hurry {
 				c.messages = c.messages[:i:i]
 				break
 			}
@@ -129,6 +130,9 @@ func (c *talk) change(how string) {
 		c.model = map[string]string{"composer-2.5": "composer-2", "composer-2": "composer-2.5"}[c.model]
 	}
 }
+
+// hurry is what a person says beside results who has interrupted the model.
+const hurry = "Hurry."
 
 // awaits reports whether the conversation ends with results, as one does that was branched.
 func (c *talk) awaits() bool {

@@ -198,6 +198,13 @@ func (w *world) reached(r *reply) []*operation {
 	return w.during(r.began.Add(-w.plan.Latency-time.Millisecond), r.finished)
 }
 
+// begin is when an operation has begun; zero is not yet.
+func (w *world) begin(o *operation) time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.began[o]
+}
+
 // during are the operations that were on at any moment between two times. What lasts no time is on at its beginning only.
 func (w *world) during(from, to time.Time) (on []*operation) {
 	w.mu.Lock()

@@ -148,11 +148,12 @@ func (l *laws) kept(p *living, c *talk, t *task, r *reply) {
 const settled = 15 * time.Second
 
 // passesOn reports whether a replica that ends has somebody to send new turns to meanwhile, so that nobody may be refused: nothing else
-// happens, and others take new turns. A socket can't be sent on, and a turn that is under way ends with the grace period.
+// happens, and others take new turns. A socket can't be sent on, a turn that is under way ends with the grace period, and after that
+// the process closes what is left of it.
 func (l *laws) passesOn(p *living, o *operation, r *reply) bool {
 	if !l.world.plan.Carries || p.Socket || !strings.Contains(r.err, "is shutting down") || !slices.Contains([]string{"drain", "restart", "deploy", "rotate the key"}, o.Do) {
 		return false
 	}
 	on := l.world.during(r.began.Add(-settled), r.finished)
-	return len(on) == 1 && on[0] == o
+	return len(on) == 1 && on[0] == o && r.finished.Before(l.world.begin(o).Add(grace))
 }
