@@ -400,7 +400,11 @@ func responsesEvent(r *reply, e sse.Event) {
 	if !r.decode([]byte(e.Data), &d) {
 		return
 	}
-	r.published("ResponseStreamEvent", []byte(e.Data))
+	// On a socket, the event of a request that is not accepted also has what would be the status and the headers of an HTTP answer, as
+	// Codex reads them. The published event has no place for these.
+	if d.Type != "error" || r.request != "" {
+		r.published("ResponseStreamEvent", []byte(e.Data))
+	}
 	if d.Type != "error" && d.Sequence != r.events {
 		r.wrong("event %d where %d was to come", d.Sequence, r.events)
 	}
