@@ -15,6 +15,7 @@ import (
 	"composer-api/internal/agent"
 	"composer-api/internal/backend/backendtest"
 	"composer-api/internal/cursor/connectwire"
+	"composer-api/internal/cursor/cursorerr"
 	"composer-api/internal/sim/cursorsim"
 )
 
@@ -39,12 +40,7 @@ func TestAnEndlessMessageIsFetchedOnce(t *testing.T) {
 			http.NewResponseController(w).Flush()
 			<-r.Context().Done()
 		})
-		dial := serve(t, mux)
-		b, err := New(Config{Endpoint: "http://cursor/run", Auth: authFor(t, dial), Transport: TransportConfig{Dial: dial}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer b.Close()
+		b := backendAt(t, mux)
 		run, err := b.Start(t.Context(), backendtest.Request("hello"))
 		if err != nil {
 			t.Fatal(err)
@@ -93,17 +89,12 @@ func TestARefusalThatDoesNotEndIsNotWaitedFor(t *testing.T) {
 			http.NewResponseController(w).Flush()
 			<-r.Context().Done()
 		})
-		dial := serve(t, mux)
-		b, err := New(Config{Endpoint: "http://cursor/run", Auth: authFor(t, dial), Transport: TransportConfig{Dial: dial}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer b.Close()
+		b := backendAt(t, mux)
 
 		begin := time.Now()
-		_, err = b.Start(t.Context(), backendtest.Request("hello"))
+		_, err := b.Start(t.Context(), backendtest.Request("hello"))
 		// Three attempts, and two pauses that are shorter than a second together.
-		if took := time.Since(begin); agent.CodeOf(err) != agent.Overloaded || took < 3*refusalTimeout || took > 3*refusalTimeout+time.Second {
+		if took := time.Since(begin); agent.CodeOf(err) != agent.Overloaded || took < 3*cursorerr.RefusalTimeout || took > 3*cursorerr.RefusalTimeout+time.Second {
 			t.Errorf("%v after %v", err, took)
 		}
 

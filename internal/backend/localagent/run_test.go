@@ -291,20 +291,15 @@ func TestRunThatEndsWhileParkedGivesItsAnswer(t *testing.T) {
 func TestUpstreamThatNeverAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sim := cursorsim.New(cursorsim.Config{})
-		dial := serve(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		b := backendAt(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 			if strings.HasPrefix(req.URL.Path, "/auth") {
 				sim.ServeHTTP(w, req)
 				return
 			}
 			<-req.Context().Done()
 		}))
-		b, err := New(Config{Endpoint: "http://cursor/run", Auth: authFor(t, dial), Transport: TransportConfig{Dial: dial}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer b.Close()
 		start := time.Now()
-		_, err = b.Start(t.Context(), backendtest.Request("hello"))
+		_, err := b.Start(t.Context(), backendtest.Request("hello"))
 		if agent.CodeOf(err) != agent.UpstreamTimeout || time.Since(start) != 25*time.Second {
 			t.Errorf("got %v after %v", err, time.Since(start))
 		}

@@ -35,12 +35,7 @@ func TestALateAnnouncementEndsTheTurn(t *testing.T) {
 			http.NewResponseController(w).Flush()
 			<-r.Context().Done()
 		})
-		dial := serve(t, mux)
-		b, err := New(Config{Endpoint: "http://cursor/run", Auth: authFor(t, dial), Transport: TransportConfig{Dial: dial}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer b.Close()
+		b := backendAt(t, mux)
 		begin := time.Now()
 		run, err := b.Start(t.Context(), backendtest.Request("hello"))
 		if err != nil {

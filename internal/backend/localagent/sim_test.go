@@ -63,6 +63,18 @@ func serve(t *testing.T, handler http.Handler) dialer {
 	return l.Dial
 }
 
+// backendAt is a backend whose upstream is handler, with runs at /run. It is closed with the test.
+func backendAt(t *testing.T, handler http.Handler) *Backend {
+	t.Helper()
+	dial := serve(t, handler)
+	b, err := New(Config{Endpoint: "http://cursor/run", Auth: authFor(t, dial), Transport: TransportConfig{Dial: dial}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	return b
+}
+
 func authFor(t *testing.T, dial dialer) *auth.Client {
 	transport := &http.Transport{DialContext: dial}
 	t.Cleanup(transport.CloseIdleConnections)

@@ -42,12 +42,6 @@ type stream struct {
 	cause error // why we ended it ourselves
 }
 
-// maxRefusal bounds how much of an answer that isn't a stream is read, in bytes.
-const maxRefusal = 64 << 10
-
-// refusalTimeout bounds how long such an answer is read. Its status says most, so nobody is to wait for words that may never come.
-const refusalTimeout = 2 * time.Second
-
 // An opening is what openStream needs. It is for one attempt.
 type opening struct {
 	// pool is where the connection comes from.
@@ -74,7 +68,7 @@ var errStartTimeout = errors.New("upstream did not accept the request in time")
 // HTTP/1.1, doesn't look at it while the request body is open (seen on Go 1.26), so close closes both bodies.
 //
 //	ctx ends, or timeout     the request is canceled; an error
-//	status other than 200    the body is read (maxRefusal, refusalTimeout) and becomes the error
+//	status other than 200    the body is read (cursorerr.MaxRefusal) and becomes the error
 //	not Connect over HTTP/2  an error about the configuration
 //	200                      the stream, whose bodies are open
 func openStream(ctx context.Context, o opening) (*stream, error) {
@@ -156,7 +150,7 @@ func (o *opening) notOpened(own context.Context, err error) *cursorerr.Failure {
 }
 
 // refusal is the error for a response that is not a stream, a *cursorerr.Failure; nil when it is a stream. It reads the
-// body of a refusal, until ctx or refusalTimeout ends it; then the body is closed, and the part that has come must do. A response
+// body of a refusal, until ctx or cursorerr.RefusalTimeout ends it; then the body is closed, and the part that has come must do. A response
 // over HTTP/1.1 can't be a stream whose two bodies are open at once: something in between has translated it.
 func (o *opening) refusal(ctx context.Context, resp *http.Response) error {
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
@@ -165,10 +159,10 @@ func (o *opening) refusal(ctx context.Context, resp *http.Response) error {
 	}
 	switch {
 	case resp.StatusCode != http.StatusOK:
-		ctx, cancel := context.WithTimeout(ctx, refusalTimeout)
+		ctx, cancel := context.WithTimeout(ctx, cursorerr.RefusalTimeout)
 		defer cancel()
 		defer context.AfterFunc(ctx, func() { resp.Body.Close() })()
-		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxRefusal))
+		body, _ := io.ReadAll(io.LimitReader(resp.Body, cursorerr.MaxRefusal))
 		return cursorerr.LocalAgent().ReadResponse(resp, body)
 	case resp.ProtoMajor < 2 || kind != connectwire.ContentType:
 		return &cursorerr.Failure{Err: agent.Errorf(agent.NotConfigured,

@@ -157,18 +157,12 @@ func (x *Exchange) Progressed() {
 	}
 }
 
-// maxErrorBody bounds what is read of the body of a refusal, in bytes.
-const maxErrorBody = 64 << 10
-
-// refusalTimeout is how long it is read at most.
-const refusalTimeout = 2 * time.Second
-
-// Refusal reads the body of an answer that is not a stream, up to maxErrorBody and for refusalTimeout at most, because its status says
+// Refusal reads the body of an answer that is not a stream, up to cursorerr.MaxRefusal and for cursorerr.RefusalTimeout at
 // most. It has no error: a part of a message is better than none.
 func (x *Exchange) Refusal() []byte {
-	timer := time.AfterFunc(refusalTimeout, func() { x.cancel(errStall) })
+	timer := time.AfterFunc(cursorerr.RefusalTimeout, func() { x.cancel(errStall) })
 	defer timer.Stop()
-	body, _ := io.ReadAll(io.LimitReader(x, maxErrorBody)) // half of a message is better than none
+	body, _ := io.ReadAll(io.LimitReader(x, cursorerr.MaxRefusal)) // half of a message is better than none
 	return body
 }
 

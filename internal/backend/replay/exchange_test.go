@@ -302,7 +302,7 @@ func TestARefusalThatDoesNotEnd(t *testing.T) {
 		}
 		defer x.Close()
 		begin := time.Now()
-		if body := x.Refusal(); string(body) != "....." || time.Since(begin) != refusalTimeout {
+		if body := x.Refusal(); string(body) != "....." || time.Since(begin) != cursorerr.RefusalTimeout {
 			t.Errorf("%q after %v", body, time.Since(begin))
 		}
 	})

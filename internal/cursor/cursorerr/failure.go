@@ -17,6 +17,13 @@ import (
 	"composer-api/internal/cursor/pb"
 )
 
+// How much of the body of a refusal is read, in bytes, and for how long: its status says most, so nobody is to wait for words that may
+// never come. Whoever reads one keeps the part that has come.
+const (
+	MaxRefusal     = 64 << 10
+	RefusalTimeout = 2 * time.Second
+)
+
 // A Route is an endpoint of Cursor's backend, as far as its errors differ from those of other endpoints.
 //
 // Each backend has one: localagent and bridge use LocalAgent, chat and sdkbridge one of their own.
