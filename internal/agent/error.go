@@ -51,6 +51,13 @@ func ParamError(code Code, param, format string, args ...any) *Error {
 	return &Error{Code: code, Param: param, Message: fmt.Sprintf(format, args...)}
 }
 
+// AsFinal is e with Final set. e stays as it is: others may hold it.
+func (e *Error) AsFinal() *Error {
+	final := *e
+	final.Final = true
+	return &final
+}
+
 // Error implements error, for logs.
 func (e *Error) Error() string {
 	s := e.Code.String() + ": " + e.UserMessage()

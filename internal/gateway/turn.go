@@ -152,9 +152,7 @@ func (t *turn) do(ctx context.Context) error {
 		return err
 	}
 	// It broke off again. We have tried twice, so that clients should not do the same three times more.
-	final := *agent.AsError(err)
-	final.Final = true
-	return &final
+	return agent.AsError(err).AsFinal()
 }
 
 // fetchImages prepares the images of the messages from an index on. What upstream has seen

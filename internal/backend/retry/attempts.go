@@ -109,7 +109,7 @@ func (a *Attempts) decide(f *cursorerr.Failure, resumes bool) (pause time.Durati
 	}
 	switch {
 	case usedUp && (f.Retryable || f.OwnTimeout):
-		return 0, finally(f)
+		return 0, f.Err.AsFinal()
 	case !f.Retryable:
 		return 0, f.Err
 	}
@@ -127,20 +127,13 @@ func (a *Attempts) decide(f *cursorerr.Failure, resumes bool) (pause time.Durati
 		if *count == 0 {
 			return 0, f.Err
 		}
-		return 0, finally(f)
+		return 0, f.Err.AsFinal()
 	}
 	*count++
 	if resumes {
 		a.sinceCheckpoint++
 	}
 	return pause, nil
-}
-
-// finally is the error of f after which nobody should try again: we have.
-func finally(f *cursorerr.Failure) *agent.Error {
-	final := *f.Err
-	final.Final = true
-	return &final
 }
 
 // jittered returns pause, made shorter or longer at random, so that clients spread out.
