@@ -143,11 +143,11 @@ func checkUnsupported(w *wireRequest) error {
 		param   string
 		message string
 	}{
-		{w.N != nil && *w.N > 1, agent.UnsupportedValue, "n", "There is one answer to a request. Leave 'n' out, or send the request several times."},
+		{w.N != nil && *w.N > 1, agent.UnsupportedValue, "n", openai.OneAnswer},
 		{slices.Contains(w.Modalities, "audio"), agent.UnsupportedValue, "modalities", "The models answer in text only. Leave 'audio' out of 'modalities'."},
 		{w.Audio != nil, agent.UnsupportedParameter, "audio", "The models answer in text only. Leave 'audio' out."},
 		{len(w.WebSearchOptions) > 0, agent.UnsupportedParameter, "web_search_options", "This server does not search the web. Leave 'web_search_options' out, or offer a search of your own as a tool."},
-		{w.Moderation != nil, agent.UnsupportedParameter, "moderation", "Nothing is moderated here. Leave 'moderation' out, and check the text elsewhere if it has to be checked."},
+		{w.Moderation != nil, agent.UnsupportedParameter, "moderation", openai.NoModeration},
 	} {
 		if f.asked {
 			return agent.ParamError(f.code, f.param, "%s", f.message)

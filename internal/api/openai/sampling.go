@@ -33,6 +33,12 @@ func (s *Sampling) Check() error {
 	)
 }
 
+// What requests are told on both of OpenAI's APIs that ask for what is not done here.
+const (
+	NoModeration = "Nothing is moderated here. Leave 'moderation' out, and check the text elsewhere if it has to be checked."
+	OneAnswer    = "There is one answer to a request. Leave 'n' out, or send the request several times."
+)
+
 // NoLogprobs is the error of a request that asks for log probabilities in the field param.
 func NoLogprobs(param string) error {
 	return agent.ParamError(agent.UnsupportedValue, param, "Log probabilities are not available, because upstream does not give any. Leave '%s' out.", param)

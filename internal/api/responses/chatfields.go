@@ -63,7 +63,7 @@ func (b *body) refuseChatFields() error {
 		return agent.ParamError(agent.UnsupportedParameter, "stop", "The Responses API has no 'stop'. Leave it out, or use /v1/chat/completions.")
 	// One answer is what this API gives anyway.
 	case b.N != nil && *b.N > 1:
-		return agent.ParamError(agent.UnsupportedParameter, "n", "There is one answer to a request. Leave 'n' out, or send the request several times.")
+		return agent.ParamError(agent.UnsupportedParameter, "n", openai.OneAnswer)
 	case b.Logprobs:
 		return openai.NoLogprobs("logprobs")
 	}

@@ -193,7 +193,7 @@ func (r *Request) refuse() error {
 		return agent.ParamError(agent.UnsupportedParameter, "prompt", "Prompt templates are not supported here. Send 'instructions' and 'input'.")
 	}
 	if b.Moderation != nil {
-		return agent.ParamError(agent.UnsupportedParameter, "moderation", "Nothing is moderated here. Leave 'moderation' out, and check the text elsewhere if it has to be checked.")
+		return agent.ParamError(agent.UnsupportedParameter, "moderation", openai.NoModeration)
 	}
 	return b.refuseChatFields()
 }
