@@ -115,11 +115,16 @@ func TestToolResultsFindTheReplicaThatWaitsForThem(t *testing.T) {
 	}
 }
 
+// twoReplicas starts two servers on one database, of which the first is to end; each has a minute for that.
+func twoReplicas(t *testing.T) (environ []string, ending, other *server) {
+	t.Helper()
+	environ = exports(t, "COMPOSER_DB="+filepath.Join(t.TempDir(), "composer.db"), "COMPOSER_REPLICA_SECRET=correct horse battery staple", "COMPOSER_GRACE=1m")
+	return environ, serve(t, environ, "--replica-addr=127.0.0.1:0"), serve(t, environ, "--replica-addr=127.0.0.1:0")
+}
+
 // TestAReplicaThatEndsAnswersWhatItsRunsWaitFor: during the grace period, by way of the others.
 func TestAReplicaThatEndsAnswersWhatItsRunsWaitFor(t *testing.T) {
-	environ := exports(t, "COMPOSER_DB="+filepath.Join(t.TempDir(), "composer.db"), "COMPOSER_REPLICA_SECRET=correct horse battery staple", "COMPOSER_GRACE=1m")
-	ending := serve(t, environ, "--replica-addr=127.0.0.1:0")
-	other := serve(t, environ, "--replica-addr=127.0.0.1:0")
+	_, ending, other := twoReplicas(t)
 	l := loops["chat"]
 	answer, _ := ending.postFor(t, l.path, directCursorKey, l.begin, l.begun)
 	ending.stop()
@@ -133,9 +138,7 @@ func TestAReplicaThatEndsAnswersWhatItsRunsWaitFor(t *testing.T) {
 // TestAReplicaThatEndsTakesBackgroundResponsesForItsRuns: results may be brought by one, and nobody else could go on with the run.
 // Before the server ends it has come to its end.
 func TestAReplicaThatEndsTakesBackgroundResponsesForItsRuns(t *testing.T) {
-	environ := exports(t, "COMPOSER_DB="+filepath.Join(t.TempDir(), "composer.db"), "COMPOSER_REPLICA_SECRET=correct horse battery staple", "COMPOSER_GRACE=1m")
-	ending := serve(t, environ, "--replica-addr=127.0.0.1:0")
-	other := serve(t, environ, "--replica-addr=127.0.0.1:0")
+	environ, ending, other := twoReplicas(t)
 	l := loops["responses"]
 	var results []string
 	for range 2 {
@@ -159,9 +162,7 @@ func TestAReplicaThatEndsTakesBackgroundResponsesForItsRuns(t *testing.T) {
 // other one, streams as they are written; and the results of that run by itself, also when they come straight to it. Nobody
 // is refused, and nothing waits for the rest of the minute.
 func TestAReplicaThatEndsSendsNewTurnsOn(t *testing.T) {
-	environ := exports(t, "COMPOSER_DB="+filepath.Join(t.TempDir(), "composer.db"), "COMPOSER_REPLICA_SECRET=correct horse battery staple", "COMPOSER_GRACE=1m")
-	ending := serve(t, environ, "--replica-addr=127.0.0.1:0")
-	other := serve(t, environ, "--replica-addr=127.0.0.1:0")
+	_, ending, other := twoReplicas(t)
 	l := loops["chat"]
 	hosted := ending.signUp(t, hostedCursorKey).APIKey
 	answer, _ := ending.postFor(t, l.path, directCursorKey, l.begin, l.begun)
