@@ -109,10 +109,10 @@ func (c *talk) change(how string) {
 		c.messages = append([]message{{role: "user", text: "A summary of what was said."}, {role: "assistant", text: "I see."}}, c.tail(2)...)
 		c.forget()
 	case "rewind", "branch":
-		// Back to before the last message of the user that asks for something: a model that is hurried once more after results goes on
-		// from these, and not with what it is asked for next.
+		// Back to before the last message of the user that asks for something. A conversation that is cut off before an interruption ends with
+		// results, and the model goes on from these, not with what it is asked for next.
 		for i := len(c.messages) - 1; i > 0; i-- {
-			if c.messages[i].role == "user" && c.messages[i].text != hurry {
+			if c.messages[i].role == "user" && c.messages[i].text != interruption {
 				c.messages = c.messages[:i:i]
 				break
 			}
@@ -131,8 +131,8 @@ func (c *talk) change(how string) {
 	}
 }
 
-// hurry is what a person says beside results who has interrupted the model.
-const hurry = "Hurry."
+// interruption is what a person says beside results who has interrupted the model.
+const interruption = "Hurry."
 
 // awaits reports whether the conversation ends with results, as one does that was branched.
 func (c *talk) awaits() bool {

@@ -187,7 +187,7 @@ func (l *laws) asked(p *living, c *talk, t *task, r *reply) {
 	}
 	if t.Ask == "schema" || t.Ask == "required" {
 		if most += 2; t.Strays {
-			most += faults // what is begun again strays again, and is told again
+			most += faults // an answer that is begun again strays again, and is repaired again
 		}
 	}
 	if t.Ask == "cancel" && p.Wanders {

@@ -488,7 +488,7 @@ func (l *living) answer(c *talk, t *task, r *reply) bool {
 	}
 	c.messages = append(c.messages, results...)
 	if how == "interrupted" {
-		c.messages = append(c.messages, message{role: "user", text: hurry})
+		c.messages = append(c.messages, message{role: "user", text: interruption})
 	}
 	if how == "twice" {
 		// The same request again while the first is under way, as after a time-out of the client's own.
