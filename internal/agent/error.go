@@ -41,6 +41,13 @@ type Error struct {
 	Err error
 }
 
+// ErrShuttingDown refuses what comes while the server ends, before anything was begun or sent: the request may be carried out by
+// another server. httpd looks for it when another replica has sent the request.
+//
+// A second is enough: a load balancer has another server by then, or this one is gone and its successor listens. It is 503 with
+// Retry-After, which every SDK tries again.
+var ErrShuttingDown error = &Error{Code: Overloaded, Message: "The server is shutting down. Please try again.", RetryAfter: time.Second}
+
 // Errorf makes an Error with a message and no cause.
 func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}

@@ -191,6 +191,37 @@ func TestAReplicaThatEndsSendsNewTurnsOn(t *testing.T) {
 	ending.ends(t)
 }
 
+// TestAReplicaThatEndsGivesBackWhatItsRunsDontWaitFor: results come to it by way of the other one, which knows where their run was.
+// The run has had them before, so the other one begins from the transcript, and not the replica that has little time.
+func TestAReplicaThatEndsGivesBackWhatItsRunsDontWaitFor(t *testing.T) {
+	environ, ending, other := twoReplicas(t)
+	results := map[string]string{}
+	for surface, l := range loops {
+		answer, _ := ending.postFor(t, l.path, directCursorKey, l.begin, l.begun)
+		results[surface] = l.results(t, answer)
+		if _, resume := other.postFor(t, l.path, directCursorKey, results[surface], l.ended); resume != "parked" {
+			t.Errorf("%s: it went on as %q", surface, resume)
+		}
+	}
+	l := loops["chat"]
+	answer, _ := ending.postFor(t, l.path, directCursorKey, l.begin, l.begun) // keeps it from ending
+	ending.drain(t)
+	before := len(runsOf(t, environ))
+	for surface, l := range loops {
+		if _, resume := other.postFor(t, l.path, directCursorKey, results[surface], ""); resume == "parked" {
+			t.Errorf("%s: it went on with a run that has the results already", surface)
+		}
+	}
+	if runs := len(runsOf(t, environ)) - before; runs != len(loops) {
+		t.Errorf("upstream saw %d more runs", runs)
+	}
+	if n := strings.Count(other.rest.String(), "has given a request back"); n != len(loops) {
+		t.Errorf("%d requests were given back", n)
+	}
+	other.postFor(t, l.path, directCursorKey, l.results(t, answer), l.ended)
+	ending.ends(t)
+}
+
 // TestTheLastReplicaRefusesNewTurns, for there is nobody to send them to.
 func TestTheLastReplicaRefusesNewTurns(t *testing.T) {
 	environ := exports(t, "COMPOSER_DB="+filepath.Join(t.TempDir(), "composer.db"), "COMPOSER_REPLICA_SECRET=correct horse battery staple", "COMPOSER_GRACE=1m")

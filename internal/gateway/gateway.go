@@ -183,7 +183,7 @@ func (g *Gateway) Turn(ctx context.Context, req *agent.Request, sink agent.Sink)
 		g.cfg.Log.Error("a turn panicked", "id", req.Origin.RequestID, "err", err)
 	})
 	if !g.enter() {
-		return &agent.Error{Code: agent.Overloaded, Message: "The server is shutting down. Please try again.", RetryAfter: time.Second}
+		return agent.ErrShuttingDown
 	}
 	defer g.turns.Done()
 	// The turn's context ends with the client's, or with errStopped when Close has waited long

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"composer-api/internal/agent"
 	"composer-api/internal/api"
 	"composer-api/internal/api/openai"
 )
@@ -14,6 +15,8 @@ import (
 //
 //	the answer            then
 //	has not begun         the error, in OpenAI's form or another (ErrorForms)
+//	has not begun, and    421 without a body, when the server is ending: the replica
+//	r is from a replica   carries r out itself (Peers.Forward)
 //	has begun, Told       nothing: the client knows
 //	has begun             the connection is cut off
 func (s *Server) fail(w *response, r *http.Request, err error) {
@@ -24,6 +27,10 @@ func (s *Server) fail(w *response, r *http.Request, err error) {
 	}
 	if w.began() {
 		panic(http.ErrAbortHandler)
+	}
+	if fromPeer(r.Context()) && errors.Is(err, agent.ErrShuttingDown) {
+		w.WriteHeader(http.StatusMisdirectedRequest)
+		return
 	}
 	s.closeWhenDraining(w)
 	for _, form := range s.cfg.ErrorForms {

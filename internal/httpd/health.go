@@ -3,18 +3,12 @@ package httpd
 import (
 	"encoding/json"
 	"net/http"
-	"time"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
 )
 
 // What a load balancer and a person ask first: is anybody there, and may requests be sent here.
-
-// errDraining is the answer to new turns while the server shuts down.
-// A second is enough: a load balancer has another server by then, or this one is gone and its
-// successor listens. It is 503 with Retry-After, which every SDK tries again.
-var errDraining = &agent.Error{Code: agent.Overloaded, Message: "The server is shutting down. Please try again.", RetryAfter: time.Second}
 
 // health is the body of both health routes.
 type health struct {
@@ -62,7 +56,7 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request, _ *api.Call) er
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
 	// From here on a load balancer sends nothing more, while turns in progress go on.
 	if s.draining.Load() {
-		return errDraining
+		return agent.ErrShuttingDown
 	}
 	ready := health{Status: "ok"}
 	if s.cfg.PingStore != nil {

@@ -22,7 +22,9 @@ import (
 //	                          └ held nowhere, and this server drains: the same, to a replica that takes new turns
 //	                            (Peers.Open), or the next one, or 503. It never begins here.
 //
-// What has come from a replica is carried out here, so no request goes in circles.
+// What has come from a replica is never sent on, so no request goes in circles. It is carried out here, or, while this server drains
+// and no run here waits for it, given back with 421 (Misdirected Request): its sender goes on as if it had not reached this one. So
+// is all that has come from a replica and is refused because this server ends.
 //
 // Things that another replica has in its memory (api.Route.Held) are simpler: the handler doesn't find them, and has neither read
 // nor written anything.
@@ -36,7 +38,8 @@ type Peers interface {
 	HolderOf(ctx context.Context, owner, id string) (address string)
 	// Open returns the address of a replica that takes new turns, if possible one that could be reached just now; "" is none.
 	Open(ctx context.Context) (address string)
-	// Forward has r answered on w by the replica at an address. An error means that nothing was written to w.
+	// Forward has r answered on w by the replica at an address. An error means that nothing was written to w: that replica was
+	// not reached, or has given r back with status 421.
 	Forward(w http.ResponseWriter, r *http.Request, address string) error
 }
 
@@ -93,22 +96,37 @@ func (s *Server) handleAnywhere(w *response, r *http.Request, route api.Route, c
 		}
 		err = s.moveOn(r)
 	}
-	return errDraining
+	return agent.ErrShuttingDown
 }
 
-// maxMoves is how many replicas a request is sent to at most until one can be reached.
+// maxMoves is how many replicas a request is sent to at most until one takes it.
 const maxMoves = 3
 
-// moveOn says where a new turn goes that this server does not take any more: answeredElsewhere, or errDraining. The key that the
+// onlyIfHere is the Place of a turn that another replica has sent: while this server drains, it is refused unless a run here
+// waits for it. The sender has sent it to the holder of the run, which may have given the run up, or has not known yet that
+// this server drains. A turn that began here would have little time.
+func (s *Server) onlyIfHere(ctx context.Context) func(*agent.Request) error {
+	return func(req *agent.Request) error {
+		if !s.draining.Load() {
+			return nil
+		}
+		if _, here := s.cfg.Peers.Holder(ctx, req); !here {
+			return agent.ErrShuttingDown
+		}
+		return nil
+	}
+}
+
+// moveOn says where a new turn goes that this server does not take any more: answeredElsewhere, or agent.ErrShuttingDown. The key that the
 // server lends is good here alone.
 func (s *Server) moveOn(r *http.Request) error {
 	if lent, _ := s.cfg.Local.lends(bearer(r.Header)); lent {
-		return errDraining
+		return agent.ErrShuttingDown
 	}
 	if address := s.cfg.Peers.Open(r.Context()); address != "" {
 		return &answeredElsewhere{address, MovedDraining}
 	}
-	return errDraining
+	return agent.ErrShuttingDown
 }
 
 // forward has the replica answer, and reports whether it has. The request keeps its id and is part of its trace there.
@@ -190,8 +208,8 @@ func (b *keptBody) forget() {
 // peerKey marks the context of a request that another replica has sent.
 type peerKey struct{}
 
-// fromPeer reports whether another replica has sent the request. It has to be answered here, and also while the server
-// drains: the run that it continues is here.
+// fromPeer reports whether another replica has sent the request. It is answered also while the server drains, because the run that
+// it continues may be here: see onlyIfHere.
 func fromPeer(ctx context.Context) bool { return ctx.Value(peerKey{}) != nil }
 
 // PeerHandler is the whole server for requests that other replicas send. Whoever mounts it sees to it that nobody else can

@@ -17,8 +17,8 @@ import (
 	"composer-api/internal/httpd"
 )
 
-// peers hold the runs of all requests whose first message is "held", and answer with what they got, or not at all. The run of
-// "here" is here.
+// peers hold the runs of all requests whose first message is "held", and answer with what they got, or not at all: they are away,
+// or end and give requests back. The run of "here" is here.
 type peers struct {
 	away bool
 	open []string // those that take new turns; of these, the ones that begin with "dead" don't answer
@@ -65,8 +65,8 @@ func (p *peers) Forward(w http.ResponseWriter, r *http.Request, address string) 
 	return err
 }
 
-// TestARequestMovesToTheReplicaThatHoldsItsRun: as it came, but decompressed; and is carried out here when that is away, or
-// when it has come from a replica already.
+// TestARequestMovesToTheReplicaThatHoldsItsRun: as it came, but decompressed; and is carried out here when that does not answer it,
+// or when it has come from a replica already.
 func TestARequestMovesToTheReplicaThatHoldsItsRun(t *testing.T) {
 	const held = `{"model":"composer-2.5","messages":[{"role":"user","content":"held"}]}`
 	var zipped bytes.Buffer
@@ -93,7 +93,6 @@ func TestARequestMovesToTheReplicaThatHoldsItsRun(t *testing.T) {
 			handler := s.Handler()
 			if c.fromPeer {
 				handler = s.PeerHandler()
-				s.Drain() // what a run here waits for is answered all the same
 			}
 			req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/chat/completions", bytes.NewReader([]byte(c.body)))
 			req.Header.Set("Content-Type", "application/json")
@@ -188,7 +187,7 @@ func askFor(t *testing.T, h http.Handler, message, token string) *httptest.Respo
 }
 
 // TestAServerThatEndsSendsNewTurnsOn: to a replica that takes them, or the next one; without any it refuses them. What a run
-// here waits for is answered here, and what has come from a replica is never sent on.
+// here waits for is answered here. What has come from a replica is never sent on: that one gets it back.
 func TestAServerThatEndsSendsNewTurnsOn(t *testing.T) {
 	const local = "composer-local"
 	for name, c := range map[string]struct {
@@ -196,7 +195,7 @@ func TestAServerThatEndsSendsNewTurnsOn(t *testing.T) {
 		open           []string
 		fromPeer       bool
 		away           bool   // the holder
-		by             string // who answers: an address, "here", or "" for 503
+		by             string // who answers: an address, "here", "the sender" with 421, or "" for 503
 		why            string
 	}{
 		"a new turn":                               {open: []string{"b:1", "c:1"}, by: "b:1", why: httpd.MovedDraining},
@@ -205,7 +204,9 @@ func TestAServerThatEndsSendsNewTurnsOn(t *testing.T) {
 		"there is none":                            {},
 		"its run is here":                          {message: "here", open: []string{"b:1"}, by: "here"},
 		"another one holds its run":                {message: "held", open: []string{"b:1"}, by: "10.0.0.5:8788", why: httpd.MovedHeld},
-		"it has come from a replica":               {open: []string{"b:1"}, fromPeer: true, by: "here"},
+		"it has come from a replica":               {open: []string{"b:1"}, fromPeer: true, by: "the sender"},
+		"it has come, and its run is here":         {message: "here", open: []string{"b:1"}, fromPeer: true, by: "here"},
+		"it has come, and its run is elsewhere":    {message: "held", open: []string{"b:1"}, fromPeer: true, by: "the sender"},
 		"the key that this server lends":           {token: local, open: []string{"b:1"}},
 		"many that are dead, which come to an end": {open: []string{"dead:1", "dead:2", "dead:3", "dead:4", "c:1"}},
 	} {
@@ -226,6 +227,11 @@ func TestAServerThatEndsSendsNewTurnsOn(t *testing.T) {
 			switch c.by {
 			case "":
 				if rec.Code != http.StatusServiceUnavailable || rec.Header().Get("Retry-After") == "" {
+					t.Errorf("status %d: %s", rec.Code, body)
+				}
+			case "the sender":
+				// Nothing that would end the connection, which others use.
+				if rec.Code != http.StatusMisdirectedRequest || body != "" || rec.Header().Get("Connection") != "" {
 					t.Errorf("status %d: %s", rec.Code, body)
 				}
 			case "here":
@@ -249,6 +255,40 @@ func TestAServerThatEndsSendsNewTurnsOn(t *testing.T) {
 			}
 			if s.Turns() != 0 || s.Passing() != 0 {
 				t.Errorf("%d turns and %d that pass are counted afterwards", s.Turns(), s.Passing())
+			}
+		})
+	}
+}
+
+// TestWhatIsRefusedAtTheEndGoesBackToTheReplicaThatSentIt: also what the gateway refuses after the run was found here. A client
+// gets the refusal, and whoever has begun an answer ends it as ever.
+func TestWhatIsRefusedAtTheEndGoesBackToTheReplicaThatSentIt(t *testing.T) {
+	refuse := func(http.ResponseWriter, *http.Request, *api.Call) error { return agent.ErrShuttingDown }
+	other := func(http.ResponseWriter, *http.Request, *api.Call) error {
+		return agent.Errorf(agent.Overloaded, "too many")
+	}
+	for name, c := range map[string]struct {
+		handle   api.Handler
+		fromPeer bool
+		want     int
+	}{
+		"it has come from a replica":             {refuse, true, http.StatusMisdirectedRequest},
+		"it has come from a client":              {refuse, false, http.StatusServiceUnavailable},
+		"refused for a reason that says nothing": {other, true, http.StatusServiceUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newServer(httpd.Config{Peers: &peers{}, Surfaces: []api.Route{{Pattern: "POST /turns", Turn: true, Handle: c.handle}}})
+			handler := s.Handler()
+			if c.fromPeer {
+				handler = s.PeerHandler()
+			}
+			req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/turns", strings.NewReader("{}"))
+			req.Header.Set("Content-Type", "application/json")
+			req.Header.Set("Authorization", "Bearer "+key)
+			rec := httptest.NewRecorder()
+			handler.ServeHTTP(rec, req)
+			if rec.Code != c.want || (rec.Body.Len() == 0) != (c.want == http.StatusMisdirectedRequest) {
+				t.Errorf("status %d: %s", rec.Code, rec.Body)
 			}
 		})
 	}

@@ -103,7 +103,7 @@ func (s *Server) serve(w *response, r *http.Request, b base, route api.Route) er
 	}
 	draining := route.Turn && s.draining.Load() && !fromPeer(r.Context())
 	if draining && !s.mayMove(r, route) {
-		return errDraining
+		return agent.ErrShuttingDown
 	}
 	if !route.Open {
 		caller, err := s.authenticate(r, b)
@@ -145,6 +145,9 @@ func (s *Server) serve(w *response, r *http.Request, b base, route api.Route) er
 	call.Again = func(ctx context.Context) (*api.Call, func(), error) { return s.again(r.WithContext(ctx), b, call) }
 	if s.mayMove(r, route) {
 		return s.handleAnywhere(w, r, route, call, here)
+	}
+	if route.Turn && fromPeer(r.Context()) {
+		call.Place = s.onlyIfHere(r.Context())
 	}
 	err = route.Handle(w, r, call)
 	if s.mayBeHeld(err, w, r, route) && s.forwardToHolder(w, r, call, r.PathValue(route.Held)) {
@@ -193,7 +196,7 @@ func (c *counted) end() {
 // function that it returns when that turn is over.
 func (s *Server) again(r *http.Request, b base, call *api.Call) (*api.Call, func(), error) {
 	if s.draining.Load() {
-		return nil, nil, errDraining
+		return nil, nil, agent.ErrShuttingDown
 	}
 	caller, err := s.authenticate(r, b)
 	if err != nil {

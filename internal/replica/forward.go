@@ -54,6 +54,9 @@ func newTransport(id *identity, dial func(ctx context.Context, network, address 
 //
 // The error is that there is no answer: nothing was written to w, and r may be carried out here. An answer that breaks off
 // ends in the panic http.ErrAbortHandler, which cuts the client's connection off.
+//
+// Status 421 (Misdirected Request, RFC 9110) is no answer either: with it, a replica that is ending gives back what it does not
+// take. No client ever gets it.
 func (p *Peers) Forward(w http.ResponseWriter, r *http.Request, to string) error {
 	if err := p.alive(r.Context(), to); err != nil {
 		return p.unreached(r, to, err)
@@ -73,6 +76,9 @@ func (p *Peers) Forward(w http.ResponseWriter, r *http.Request, to string) error
 		Transport:     p.transport,
 		FlushInterval: -1,
 		ModifyResponse: func(resp *http.Response) error {
+			if resp.StatusCode == http.StatusMisdirectedRequest {
+				return errGivenBack
+			}
 			for name := range resp.Header {
 				w.Header().Del(name) // this server has set some of them already
 			}
@@ -82,11 +88,18 @@ func (p *Peers) Forward(w http.ResponseWriter, r *http.Request, to string) error
 		ErrorLog:     slog.NewLogLogger(p.cfg.Log.Handler(), slog.LevelDebug),
 	}
 	proxy.ServeHTTP(w, r)
-	if failed != nil {
+	switch {
+	case errors.Is(failed, errGivenBack): // by a replica that lives, and may hold what others are sent there for
+		p.cfg.Log.Info("a replica that is ending has given a request back", "id", r.Header.Get("X-Request-Id"), "replica", to)
+		return failed
+	case failed != nil:
 		return p.unreached(r, to, failed)
 	}
 	return nil
 }
+
+// errGivenBack is the failure of a request that the other replica does not take because it is ending.
+var errGivenBack = errors.New("given back by a replica that is ending")
 
 // errSilent is the failure of a replica that does not say in time that it lives.
 var errSilent = errors.New("no sign of life")

@@ -223,6 +223,26 @@ func TestAReplicaThatIsGone(t *testing.T) {
 	}
 }
 
+// TestWhatAReplicaGivesBack: nothing is written, so that the request can be carried out here. The other one is asked for what it
+// holds as before.
+func TestWhatAReplicaGivesBack(t *testing.T) {
+	db := memstore.New(memstore.Config{})
+	a, b := newPeers(t, db, "a", secret), newPeers(t, db, "b", secret)
+	address := serve(t, b, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Request-Id", "req_theirs")
+		w.WriteHeader(http.StatusMisdirectedRequest)
+	})
+	rec := httptest.NewRecorder()
+	rec.Header().Set("X-Request-Id", "req_ours")
+	err := a.Forward(rec, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/x", strings.NewReader("{}")), address)
+	if !errors.Is(err, errGivenBack) || rec.Body.Len() > 0 || len(rec.Header()) != 1 || rec.Header().Get("X-Request-Id") != "req_ours" {
+		t.Errorf("%v, %q, %v", err, rec.Body, rec.Header())
+	}
+	if a.lost.is(address) {
+		t.Error("it is left alone, as if it could not be reached")
+	}
+}
+
 // TestAnAnswerThatBreaksOffIsCutOff: what has come so far must not look like the whole.
 func TestAnAnswerThatBreaksOffIsCutOff(t *testing.T) {
 	db := memstore.New(memstore.Config{})

@@ -132,9 +132,6 @@ func (b *Backend) Probe(ctx context.Context) error {
 	return b.cfg.Reach(ctx)
 }
 
-// errClosing is the error of a start while the backend is being closed.
-var errClosing = &agent.Error{Code: agent.Overloaded, Message: "The server is shutting down. Please try again.", RetryAfter: time.Second}
-
 // Start implements agent.Backend.
 //
 // Errors are *agent.Error, or ctx's.

@@ -92,7 +92,7 @@ func (b *Backend) find(owner string, use func(*worker)) (*worker, <-chan struct{
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closed {
-		return nil, nil, errClosing
+		return nil, nil, agent.ErrShuttingDown
 	}
 	p := b.poolOf(owner)
 	w := p.leastBusy()

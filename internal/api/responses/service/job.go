@@ -144,7 +144,7 @@ func (s *Service) admit(owner string) error {
 	defer s.mu.Unlock()
 	switch {
 	case s.closed:
-		return &agent.Error{Code: agent.Overloaded, Message: "The server is shutting down. Please try again.", RetryAfter: time.Second}
+		return agent.ErrShuttingDown
 	case s.admitted() >= s.cfg.MaxJobs:
 		return &agent.Error{Code: agent.Overloaded, Message: "The server runs as many background responses as it may. Please try again later.", RetryAfter: 10 * time.Second}
 	case s.byOwner[owner] >= s.cfg.MaxJobsPerOwner:

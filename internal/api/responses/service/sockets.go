@@ -20,7 +20,7 @@ func (s *Service) addSocket(k *socket) error {
 	defer s.mu.Unlock()
 	switch {
 	case s.ending:
-		return &agent.Error{Code: agent.Overloaded, Message: "The server is shutting down. Please try again.", RetryAfter: time.Second}
+		return agent.ErrShuttingDown
 	case len(s.sockets) >= maxSockets:
 		return &agent.Error{Code: agent.Overloaded, Message: "The server has as many WebSockets open as it may. Send the request with POST, or try again later.", RetryAfter: 10 * time.Second}
 	}
