@@ -97,7 +97,7 @@ func (l *living) conversed(c *talk, r *reply) {
 		after = "&after=" + d.LastID
 	}
 	l.world.situation("conversation × " + l.world.plan.Upstream)
-	l.world.laws.conversed(l, c, got)
+	l.world.laws.conversed(l, c, r, got)
 	stranger := &talk{surface: "conversations", key: 99, model: c.model}
 	l.world.laws.pried(l, l.send(context.Background(), stranger, "GET", "/v1/conversations/"+c.conversation+"/items", nil, toTheEnd))
 	body := []byte(`{"model":"composer-2.5","input":"What was said?","conversation":"` + c.conversation + `"}`)
@@ -140,17 +140,22 @@ func (m *message) says() (lines []string) {
 }
 
 // conversed: a conversation holds what its client has said and was given, each once and in this order. While the store is away from the
-// process that ran a response in the background, other replicas lack its end (decision 100).
-func (l *laws) conversed(p *living, c *talk, got []string) {
+// process that ran a response in the background, others lack its end (decision 100). When that process ends before the store is back,
+// the end is lost, and the client makes a new conversation.
+func (l *laws) conversed(p *living, c *talk, r *reply, got []string) {
 	var want []string
 	for i := range c.messages {
 		want = append(want, c.messages[i].says()...)
 	}
-	away := slices.ContainsFunc(l.world.during(time.Now(), time.Now()), func(o *operation) bool { return o.Do == "store away" || o.Do == "store stuck" })
-	if p.Wanders && away && len(got) < len(want) && slices.Equal(got, want[:len(got)]) {
+	if slices.Equal(got, want) {
 		return
 	}
-	if !slices.Equal(got, want) {
+	lacks := len(got) < len(want) && slices.Equal(got, want[:len(got)])
+	switch since := l.world.during(r.began, time.Now()); {
+	case lacks && p.Wanders && slices.ContainsFunc(l.world.during(time.Now(), time.Now()), storeIsAway):
+	case lacks && slices.ContainsFunc(since, storeIsAway) && slices.ContainsFunc(since, endsAProcess):
+		c.forget()
+	default:
 		l.breaks(p.Name, "conversed: the conversation holds %q, and its client remembers %q", got, want)
 	}
 }

@@ -175,7 +175,7 @@ func (l *laws) operation(p *living, t *task, r *reply) bool {
 		if slices.Contains(explains, r.code) || t.background() && r.code == "server_error" && slices.Contains(explains, byWay[0]) {
 			return true
 		}
-		if t.background() && p.Wanders && o.For > lease && (o.Do == "store away" || o.Do == "store stuck") && r.code == "server_error" && strings.Contains(r.err, "restarted") {
+		if t.background() && p.Wanders && o.For > lease && storeIsAway(o) && r.code == "server_error" && strings.Contains(r.err, "restarted") {
 			return true
 		}
 		if o.Do == "Cursor ahead" && l.refused(r) > 1 && slices.Contains(byKey, r.code) {
@@ -192,15 +192,12 @@ func (l *laws) neverStored(p *living, c *talk, r *reply) bool {
 		return false
 	}
 	if r.code == "invalid_value" && strings.Contains(r.err, "still in progress") {
-		withoutStore, another, began := false, p.Wanders, c.kept.began
+		began := c.kept.began
 		if len(c.line) > 0 {
 			began = c.line[0].kept.began
 		}
-		for _, o := range l.world.during(began, r.finished) {
-			withoutStore = withoutStore || o.Do == "store away" || o.Do == "store stuck"
-			another = another || slices.Contains([]string{"deploy", "rotate the key", "restart", "kill"}, o.Do)
-		}
-		return withoutStore && another
+		on := l.world.during(began, r.finished)
+		return slices.ContainsFunc(on, storeIsAway) && (p.Wanders || slices.ContainsFunc(on, endsAProcess))
 	}
 	return r.code == "previous_response_not_found" && l.world.during(c.kept.began, c.kept.finished.Add(5*time.Second)) != nil
 }

@@ -216,3 +216,11 @@ func (w *world) during(from, to time.Time) (on []*operation) {
 	}
 	return on
 }
+
+// storeIsAway reports whether a replica is without its store during an operation.
+func storeIsAway(o *operation) bool { return o.Do == "store away" || o.Do == "store stuck" }
+
+// endsAProcess reports whether a process of a replica ends by an operation.
+func endsAProcess(o *operation) bool {
+	return slices.Contains([]string{"deploy", "rotate the key", "restart", "kill", "drain"}, o.Do)
+}
