@@ -1,14 +1,24 @@
+// Package math/rand heeds Seed: net/http pauses for times that it gets from there.
+//
+//go:debug randseednop=0
 package simtest
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
 	"flag"
 	"fmt"
+	"hash"
+	"math/rand"
 	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strings"
 	"testing"
+	"testing/cryptotest"
 	"testing/synctest"
 	"time"
 
@@ -37,6 +47,7 @@ func TestMain(m *testing.M) {
 // simulate runs a plan in a bubble.
 func simulate(t *testing.T, p *plan) (w *world, took time.Duration) {
 	began := time.Now()
+	chance(t, p)
 	defer func() {
 		// What synctest says of a goroutine that is left. It stays until the process ends.
 		if left := recover(); left != nil {
@@ -52,6 +63,22 @@ func simulate(t *testing.T, p *plan) (w *world, took time.Duration) {
 	})
 	return w, time.Since(began)
 }
+
+// chance makes what is random in this process the same whenever the plan is: ids and keys, and pauses of net/http. What Go itself
+// chooses is left to chance: the order of maps, and of a select whose cases are ready.
+func chance(t *testing.T, p *plan) {
+	text, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(text)
+	seed := binary.LittleEndian.Uint64(sum[:])
+	cryptotest.SetGlobalRandom(t, seed)
+	rand.Seed(int64(seed)) //lint:ignore SA1019 net/http uses the generator of the whole process
+}
+
+// digest stands for stories: who has the same has told the same.
+func digest(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)[:8]) }
 
 func TestSimulate(t *testing.T) {
 	if *one != 0 || *from != "" {
@@ -76,11 +103,11 @@ func TestSimulate(t *testing.T) {
 	if n == 0 {
 		n = 60
 	}
-	covered, met := newCoverage(), map[string]int{}
+	covered, met, told := newCoverage(), map[string]int{}, sha256.New()
 	defer func() {
 		if *seeds > 0 {
 			printSituations(os.Stdout, met)
-			fmt.Printf("%d seeds in %v, %d situations planned, %d met\n", n, time.Since(began).Round(time.Second), len(covered.planned), len(covered.met))
+			fmt.Printf("%d seeds in %v, %d situations planned, %d met; their stories: %s\n", n, time.Since(began).Round(time.Second), len(covered.planned), len(covered.met), digest(told))
 		}
 	}()
 	for i := range n {
@@ -94,6 +121,12 @@ func TestSimulate(t *testing.T) {
 		seed, p := covered.steer(*first + uint64(i*candidates))
 		w, _ := simulate(t, p)
 		covered.note(w.pairs)
+		fmt.Fprint(told, &w.story)
+		if testing.Verbose() {
+			one := sha256.New()
+			fmt.Fprint(one, &w.story)
+			t.Logf("seed %d: %s", seed, digest(one))
+		}
 		for s, times := range w.situations {
 			met[s] += times
 		}

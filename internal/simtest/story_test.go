@@ -10,30 +10,35 @@ import (
 )
 
 // A story is what happened in a run, told for people. Each line has its time, from the beginning, and who. Lines of one
-// moment are ordered by who and then by what, so that the story doesn't depend on which goroutine was first.
+// moment are ordered by who and then by what, so that the story doesn't depend on which goroutine was first: a person has several.
 type story struct {
 	began time.Time
 
 	mu    sync.Mutex
 	lines []line
-	next  map[string]int
 }
 
 type line struct {
-	at  time.Duration
-	who string
-	n   int
-	is  string
+	at      time.Duration
+	who, is string
 }
 
 func (s *story) say(who, format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.next == nil {
-		s.next = map[string]int{}
+	s.lines = append(s.lines, line{time.Since(s.began), who, fmt.Sprintf(format, args...)})
+}
+
+// firstWords are how lines begin, in the order in which one person's lines of one moment come. All others come last.
+var firstWords = []string{"changes", "asks", "got", "failed", "has asked"}
+
+// rank is a line's place among those of one moment.
+func (l *line) rank() int {
+	i := slices.IndexFunc(firstWords, func(w string) bool { return strings.HasPrefix(l.is, w) })
+	if i < 0 {
+		return len(firstWords)
 	}
-	s.next[who]++
-	s.lines = append(s.lines, line{time.Since(s.began), who, s.next[who], fmt.Sprintf(format, args...)})
+	return i
 }
 
 // String is the whole story.
@@ -42,11 +47,7 @@ func (s *story) String() string {
 	defer s.mu.Unlock()
 	lines := slices.Clone(s.lines)
 	slices.SortFunc(lines, func(a, b line) int {
-		c := cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.who, b.who))
-		if c == 0 && (a.who == "upstream" || a.who == "operator") {
-			return cmp.Compare(a.is, b.is) // several speak there
-		}
-		return cmp.Or(c, cmp.Compare(a.n, b.n))
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.who, b.who), cmp.Compare(a.rank(), b.rank()), cmp.Compare(a.is, b.is))
 	})
 	var b strings.Builder
 	for _, l := range lines {

@@ -108,12 +108,14 @@ type Store struct {
 	// delay is how long each call waits before it begins; 0 is none. away makes each fail.
 	delay time.Duration
 	away  bool
+	calls int // that have waited so far
 }
 
 // Open makes a way to the database.
 func (db *Database) Open() *Store { return &Store{db: db} }
 
-// Slow makes every call from now on take so long before it begins.
+// Slow makes every call from now on take so long before it begins, and a little more: no two take equally long, so calls that
+// come at one moment end one after the other, in the same order each time.
 //
 // Calls that wait already keep the time that they began with. Zero makes the way fast again.
 func (s *Store) Slow(d time.Duration) {
@@ -132,6 +134,9 @@ func (s *Store) Away(away bool) {
 	s.away = away
 }
 
+// callApart is the difference between the times of two calls of a Store that is slow.
+const callApart = 101 * time.Nanosecond
+
 // begin waits as long as the way is slow, and locks the tables; the caller calls done. With an error nothing is locked.
 //
 // Both settings are read once, at the beginning. A context that ends while a call waits makes the
@@ -139,6 +144,10 @@ func (s *Store) Away(away bool) {
 func (s *Store) begin(ctx context.Context) (done func(), err error) {
 	s.mu.Lock()
 	delay, away := s.delay, s.away
+	if delay > 0 {
+		s.calls++
+		delay += time.Duration(s.calls) * callApart
+	}
 	s.mu.Unlock()
 	if delay > 0 {
 		timer := time.NewTimer(delay)
