@@ -101,7 +101,7 @@ func TestSimulate(t *testing.T) {
 	}
 	began, n := time.Now(), *seeds
 	if n == 0 {
-		n = 60
+		n = 250
 	}
 	covered, met, told := newCoverage(), map[string]int{}, sha256.New()
 	defer func() {
