@@ -17,13 +17,15 @@
 //	toolset.go       a client's tools, encoded once and shared
 //	retry.go         attempts: opening a stream, and what may follow when it breaks
 //	transport.go     connections; stream.go one attempt; outbox.go its request body
-//	run.go           Next, Resume, Close: the turns as the gateway sees them
+//	run.go           a run: what it owns, its locks, Resume, and how a turn and the run end
+//	next.go          Next and Buffered: what the gateway gets next
 //	watch.go         the end of a turn's context
 //	reading.go       who reads, and what becomes of each message
 //	queue.go         events that wait for Next; calls.go when all calls of a step are there
 //	exec.go          what upstream asks us to do; builtin.go Cursor's own tools; blobs.go what we keep for it
 //	limits.go        heartbeats and time limits; pacer.go one clock for all runs
 //	meter.go         tokens; conversation.go what a later request continues; errors.go what failures mean
+//	probe.go         whether upstream is there, for health checks
 //
 // The messages themselves are written and read by package agentwire.
 package localagent
