@@ -15,4 +15,18 @@
 // when to start, resume or close by package gateway.
 //
 // This package imports the standard library only and has no behaviour beyond its own types.
+//
+// Its files:
+//
+//	backend.go     Backend and Run with their contracts, and the interfaces that some of them have besides
+//	turn.go        Turner and Sink: the same, seen from a surface
+//	request.go     Request, Message, Part, Tool: what a client asks
+//	event.go       Event: what a run yields, and Done, its end
+//	error.go       Error and Code; the path of an error from upstream to a client
+//	format.go      the form that an answer must have: text, or JSON of a schema
+//	image.go, file.go, thinking.go: what messages hold besides plain text
+//	text.go        whole characters out of text that comes in pieces
+//	tokens.go      estimates of tokens
+//	toolname.go    names of tools, and sentences for the model about them
+//	id.go          ids
 package agent

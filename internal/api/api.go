@@ -8,6 +8,9 @@
 //	request ──► httpd: id, key, limits, body ──► Handler(w, r, call) ──► its error, rendered by httpd
 //
 // So a surface is added by one package and one line in cli.
+//
+// Its files: api.go has Route, Handler and Call; http.go what handlers do to read a request and write an answer;
+// ratelimit.go the headers that tell a client its limits; logged.go what the log may show of a request.
 package api
 
 import (

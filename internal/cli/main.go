@@ -1,20 +1,3 @@
-// Package cli is the command line: the tree of subcommands, and the only place that wires packages
-// together.
-//
-// There is one file for each command. A command is a struct whose tagged fields are its flags (see package
-// config for the settings that several commands share), with a method
-//
-//	Run(ctx context.Context, p *process) error
-//
-// and a line in [commands]. Its error is printed with a hint, if it has one: see printError.
-//
-//	composer-api: there is no hosted key "key_1"
-//	hint: 'composer-api keys list' lists them
-//
-// Other files: main.go has the tree, errors and exit codes; wire.go puts the gateway together, translate.go says what
-// one package says in the words of another, and instance.go is what runs then and how it ends; upstreams.go,
-// upstream.go and bridge.go make the ways to a model; database.go opens the store; memory.go divides the memory.
-// Whatever starts a goroutine or opens something is closed where it was opened, or by [Instance.ShutDown].
 package cli
 
 import (

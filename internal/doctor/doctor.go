@@ -7,6 +7,11 @@
 //
 //	Examine ──► version ──► settings ──► proxy, dns, tcp, clock, tls, http2 ──► key, token ──► bridge ──► store, disk, cert, port, clients ──► turn
 //
+// doctor.go has the table of checks, subject.go what is looked at, report.go what a check writes to, network.go what checks of
+// the network share. The checks, in the table's order: version.go, settings.go, proxy.go, dns.go, tcp.go, clock.go, tls.go,
+// http2.go, key.go, token.go, bridge.go, store.go, disk.go (with free_*.go for each system), certificate.go, port.go,
+// clients.go, turn.go.
+//
 // It knows neither flags nor variables: internal/cli makes the Subject, out of the same parts as the gateway that it starts.
 package doctor
 

@@ -29,6 +29,7 @@
 //	rewritten.go   what clients change in the arguments of calls
 //	session.go     stable conversation ids for named sessions
 //	memory.go      conversations in this process; durable.go keeps them in the store
+//	orphans.go     runs that wait here while their session goes on by way of another replica
 //	reachable.go   whether an upstream answers, for the health checks
 //
 // Read them in this order. The packages below it are control (limits and repairs, a run around

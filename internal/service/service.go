@@ -10,6 +10,8 @@
 // has its settings, and the file cursor-key its Cursor key.
 //
 // This package writes the file and says which commands to run; who runs them is the caller.
+//
+// Its files: service.go has what all systems share; systemd.go, launchd.go and tasks.go have one system each.
 package service
 
 import (

@@ -6,6 +6,9 @@
 //	watch ── Observer ──► Today ──┐
 //	                              ├──► Report ──► Routes, GET /status ──► Ask
 //	gateway, backends ── Sources ─┘
+//
+// Its files: report.go has the report; today.go the counts of this day; routes.go answers with both; ask.go asks a running
+// gateway, for the command.
 package status
 
 import (

@@ -28,6 +28,17 @@
 //   - Times are kept to the millisecond and come back in UTC. The zero time is kept as such.
 //   - Text is kept as valid UTF-8 without NUL; anything else in it is replaced by U+FFFD.
 //   - A row whose Expires has passed is not found, whether or not it has been swept away yet.
+//
+// store.go has Store and the errors. Each of the other files has an interface and its rows:
+//
+//	accounts.go      accounts, hosted keys, and the log of their requests
+//	invitations.go   who may sign up; attempts.go how often somebody may try
+//	audit.go         what operators did
+//	sessions.go      upstream conversations of named sessions
+//	parked.go        which replica holds a run that waits for results
+//	responses.go     responses, with their events and their leases
+//	documents.go     chat completions and conversations, with their parts
+//	watch.go         who is told of a change
 package store
 
 import (

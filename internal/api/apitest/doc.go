@@ -24,4 +24,5 @@
 //	describe.go   the decoded file
 //	promises.go   what every decoded request promises, for fuzzing
 //	growth.go     that work grows with its input, and no faster
+//	twice.go      what a client sees of an answer that breaks off and is begun again
 package apitest

@@ -9,6 +9,7 @@
 //   - routes.go: the route and its handler
 //   - request.go: the request's fields, in the order of the specification's table
 //   - messages.go: the conversation; tools.go: tools, tool choice and the deprecated functions
+//   - input.go: bodies in the form of the Responses API, which some clients send to this route
 //   - keep.go: what is kept of a request with store: true, for whoever keeps it (package chat/stored)
 //   - encoder.go: what both encoders share; stream.go, body.go: the encoders
 package chat

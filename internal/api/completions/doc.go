@@ -5,10 +5,9 @@
 // are several turns, one after the other, whose answers are the choices. The models can't fill in a gap, so "suffix" is
 // refused.
 //
-//   - request.go: the request's fields
+//	body ─► decode ─► request ─┬─► turn 0 ─► choice 0 ─┐
+//	                           └─► turn 1 ─► choice 1 ─┴─► end
 //
-//   - answer.go: what both encoders share; stream.go, body.go: the encoders
-//
-//     body ─► decode ─► request ─┬─► turn 0 ─► choice 0 ─┐
-//     └─► turn 1 ─► choice 1 ─┴─► end
+// Its files: routes.go has the route and its handler, request.go the request's fields, answer.go what both encoders share;
+// stream.go and body.go are the encoders.
 package completions

@@ -11,6 +11,7 @@
 //
 //   - request.go: the request's fields; echo.go: what the response repeats of them; items.go and content.go: what is in input; transcript.go and turn.go: items
 //     become the messages of an agent.Request.
+//   - chatfields.go: parameters of chat completions that this API does not have, and what to send in their place.
 //   - tools.go, toolchoice.go: the client's tools under the names that the model sees, and back.
 //   - localtools.go: the tools that OpenAI has defined and the client runs.
 //   - response.go, output.go: the response object and its items; encoder.go: events become a response; stream.go: each

@@ -11,4 +11,7 @@
 // An [Exchange] is the HTTP half: one POST and the messages that answer it, with limits on how long
 // upstream may take to begin and may be silent. An [Access] is the key's token for one request, which is
 // dropped when upstream refuses it.
+//
+// Its files: run.go is the run and the transcript that it sends; exchange.go one request and its answer; transport.go
+// connections that can be replaced; access.go the access token; usage.go estimates of tokens.
 package replay

@@ -21,6 +21,7 @@
 //	worker.go        one bridge
 //	upkeep.go        what is done from time to time: health, memory, age
 //	run.go           a run, seen by the gateway
+//	again.go         when a run begins, and when it begins again on another agent
 //	calls.go         the calls of a run that wait for the client
 //	adapt.go         a client's tools that change meanwhile
 //	reader.go        a run, seen by the bridge's stream

@@ -7,4 +7,7 @@
 //
 // Access tokens last about an hour. They are cached in memory under a hash of the key, refreshed before
 // they end, and never leave this process but in an Authorization header. Nothing is written to disk.
+//
+// Its files: client.go has Client and what its requests share; token.go access tokens and their cache; account.go what Cursor
+// tells about a key and its models; errors.go what its refusals mean.
 package auth

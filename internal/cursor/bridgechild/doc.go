@@ -7,8 +7,11 @@
 // can, a confinement that lets it write nowhere else and read next to nothing. The folder is deleted when its owner's
 // bridges are done for; Sweep deletes what a crash has left.
 //
-//	home.go     the private folder
-//	sweep.go    what a crash has left, and where private folders are made
-//	child.go    start, ready line, end
-//	confine.go  what a child may touch
+//	home.go            the private folder
+//	sweep.go           what a crash has left, and where private folders are made
+//	child.go           start, ready line, end
+//	environ.go         the child's environment
+//	process_*.go       the child as a process group, and how it ends with the gateway, on each system
+//	confine.go         what a child may touch; confine_linux.go, confine_other.go: where the system can hold it to that
+//	sockets_linux.go   the filter of system calls that leaves a child no sockets but those it needs
 package bridgechild

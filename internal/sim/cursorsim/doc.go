@@ -29,4 +29,25 @@
 // # Keys
 //
 // Any API key is good, but for those that begin like one of [badKeys].
+//
+// # Files
+//
+//	sim.go, serve.go      Sim and its settings; its listeners
+//	auth.go, models.go    keys, tokens, and the answers of the public API
+//	admin.go              the routes below /sim
+//
+//	stream.go             one stream of the local-agent endpoint, from its request to its end
+//	bidi.go               the same over HTTP/1.1
+//	run.go                what a run waits for; play.go the steps that it plays; inbox.go what the client has sent
+//	updates.go            text, thinking and usage; mirror.go what is reported of calls
+//	calls.go, builtin.go  calls of the client's tools and of Cursor's own; exec.go what becomes of a call
+//	context.go, query.go  questions to the client, and to its user
+//	blobs.go              blobs; conversation.go checkpoints, and what is kept between two runs
+//	wire.go               frames as they go out, with faults; frame.go their encoding
+//
+//	check.go              what is asked of a client; unknown.go what it says that nobody knows
+//	journal.go            records of runs, and violations; notes.go how a stream writes to its own
+//
+//	chat.go               the older chat endpoint: chat_request.go its requests, chat_transcript.go and chat_style.go how
+//	                      a conversation and its answer are put into words there
 package cursorsim

@@ -89,4 +89,12 @@
 //	curl … -d '{"model":"composer-2.5","messages":[{"role":"user","content":"sim: text one\nsim: error internal Ouch"}]}'
 //
 // With neither, the default answers: see [defaultSteps].
+//
+// # Files
+//
+//	script.go     Script and Turn; step.go the steps, one type each
+//	parse.go      reading a script: its lines; verbs.go the arguments of each step; args.go the words of a line
+//	format.go     writing a step
+//	player.go     playing a turn; playlist.go which turn a run gets; prompt.go a script inside a prompt
+//	library.go    the scripts that come with the simulator
 package script

@@ -18,12 +18,14 @@
 // their space.
 //
 //	sqlstore.go    opening, closing, sweeping, and what an error means
+//	connector.go   connections, opened in the background
 //	statement.go   transactions, statements, and types on their way in and out
 //	evict.go       keeping an owner within the limits
 //	migrate.go     the schema
 //	dialect.go     what differs between the databases; sqlite.go, postgres.go
 //	notices.go     telling those who wait for a change, in this process and by PostgreSQL in others
-//	accounts.go, invitations.go, attempts.go, requestlogs.go, keyusage.go, sessions.go, responses.go, conversations.go, documents.go: the tables
+//	accounts.go, invitations.go, attempts.go, requestlogs.go, keyusage.go, sessions.go, parked.go, audit.go, responses.go, conversations.go, documents.go: the tables
+//	import.go      rows brought over from the reference system's database
 package sqlstore
 
 import (

@@ -4,6 +4,9 @@
 // of them. Cases use only the interfaces, so they say what package store promises and not how a database
 // does it. Each has a fresh database and a clock of its own, which only the case moves; the one thing
 // that goes by real time is the clock of leases, which is the database's.
+//
+// storetest.go has the exam and what its cases share, and postgres.go a database for them. The cases stand in a file for each
+// part of the store: accounts.go, invitations.go, requestlogs.go, sessions.go, responses.go, documents.go, watches.go.
 package storetest
 
 import (

@@ -36,5 +36,6 @@
 //
 // Read service.go, then create.go (a record), prepare.go (what went before), job.go and savejob.go with
 // journal.go and lease.go, follow.go, and socket.go with handshake.go, sockets.go,
-// socketanswer.go and recall.go.
+// socketanswer.go, socketsteer.go and recall.go. The routes that are no turns: retrieve.go, cancel.go, compact.go, count.go
+// and conversationroutes.go.
 package service
