@@ -11,13 +11,13 @@
 // meanwhile, each value that is still ours is put back, and all else stays; a value of ours that was changed is a conflict,
 // which is shown and left alone.
 //
-// No Cursor key is ever written: a client gets the gateway's local token, or the name of the variable that holds the key.
-//
-// No Cursor key is in any of these files, and none is in the records. The backups hold what other
-// programs have in theirs, which may be keys of other services: only the user may read them.
+// No Cursor key is ever written, neither into a client's file nor into a record: a client gets the gateway's local token, or
+// the name of the variable that holds the key. The backups hold what other programs have in their files, which may be keys
+// of other services: only the user may read them.
 //
 // How the files hang together:
 //
+//	setup.go     Machine: where clients keep their files
 //	client.go    what a Client is, and the list of all
 //	opencode.go, codex.go, claudecode.go, terminal.go, yamlclients.go, editors.go: the clients
 //	ask.go       which models a running gateway has
