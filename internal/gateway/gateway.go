@@ -33,7 +33,8 @@
 //	reachable.go   whether an upstream answers, for the health checks
 //
 // Read them in this order. The packages below it are control (limits and repairs, a run around
-// each run), park (runs that wait), catalog (model names), imagefetch and pdftext.
+// each run), park (runs that wait), catalog (model names), gate (how much is done at once),
+// imagefetch and pdftext.
 package gateway
 
 import (

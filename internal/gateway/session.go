@@ -39,8 +39,8 @@ func (g *Gateway) pin(ctx context.Context, req *agent.Request) *store.Session {
 // repin gives a request that was pinned, and its session, a new conversation id, because upstream has refused the old one.
 //
 // The new id is stored first, so that the session's next request does not get the refused one
-// again. When the store fails, that may happen, and costs one more refused attempt. It returns the session as it is
-// stored now; nil when none is.
+// again. When the store fails, that may happen, and costs one more refused attempt. It returns the session as this turn
+// uses it from now on, stored or not; nil when the request pins none.
 func (g *Gateway) repin(ctx context.Context, req *agent.Request) *store.Session {
 	if req.ConversationID == "" {
 		return nil // the backend makes a new id for each fresh run
