@@ -2,6 +2,7 @@ package bridgechild_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -76,6 +77,15 @@ func TestTheRealBridgeStartsAnswersAndLeavesNothing(t *testing.T) {
 	}
 	if deleted, err := bridgechild.Sweep(root); deleted != 0 || err != nil {
 		t.Errorf("the sweep deletes a folder in use: %d, %v", deleted, err)
+	}
+	// Somebody tidies up. Another one can be started all the same.
+	if err := os.RemoveAll(home.Path()); err != nil {
+		t.Fatal(err)
+	}
+	if next, err := home.Start(t.Context(), noTools); err != nil {
+		t.Error(err)
+	} else if err := next.Close(); err != nil {
+		t.Error(err)
 	}
 	if err := child.Close(); err != nil {
 		t.Error(err)
@@ -171,6 +181,75 @@ func TestTheSweepEndsABridgeThatHasOutlivedItsGateway(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Error("it still runs")
+	}
+}
+
+// emptyBridge is a folder that looks like a bridge's from outside.
+func emptyBridge(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, file := range []string{"bin/node", "bin/node.exe", "dist/bin/cursor-sdk-bridge.js"} {
+		path := filepath.Join(dir, file)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// Programs that tidy up delete folders in which nobody has written for days, or parts of them.
+func TestAFolderThatSomebodyDeletesIsMadeAgain(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a file that is open can't be deleted there")
+	}
+	for _, gone := range []string{".", "workspace", "home", "lock", "ca.pem"} {
+		root, ca := t.TempDir(), filepath.Join(t.TempDir(), "authority")
+		if err := os.WriteFile(ca, []byte("an authority"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		home, err := bridgechild.NewHome(bridgechild.Config{Dir: emptyBridge(t), Root: root, CAFile: ca})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(os.RemoveAll(filepath.Join(home.Path(), gone)), home.Restore()); err != nil {
+			t.Errorf("without %s: %v", gone, err)
+		}
+		for _, name := range []string{"workspace", "home", "lock", "ca.pem"} {
+			if _, err := os.Stat(filepath.Join(home.Path(), name)); err != nil {
+				t.Errorf("without %s: %v", gone, err)
+			}
+		}
+		if deleted, err := bridgechild.Sweep(root); deleted != 0 || err != nil {
+			t.Errorf("without %s: the sweep deletes a folder in use: %d, %v", gone, deleted, err)
+		}
+		if err := home.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Where many may write, a folder with the name of one that was deleted may be anybody's.
+func TestAStrangersFolderIsNotUsed(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a file that is open can't be deleted there")
+	}
+	for name, take := range map[string]func(path string) error{
+		"a folder": func(path string) error { return os.Mkdir(path, 0o777) },
+		"a link":   func(path string) error { return os.Symlink(t.TempDir(), path) },
+	} {
+		home, err := bridgechild.NewHome(bridgechild.Config{Dir: emptyBridge(t), Root: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(os.RemoveAll(home.Path()), take(home.Path())); err != nil {
+			t.Fatal(err)
+		}
+		if err := home.Restore(); err == nil || !strings.Contains(err.Error(), "taken its place") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := home.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

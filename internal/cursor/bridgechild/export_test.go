@@ -7,3 +7,13 @@ func Launcher(program []string, file, folder string, argv []string) []string {
 	rules.Write = append(rules.Write, folder)
 	return launcher(program, rules, argv)
 }
+
+// Restore is what Start does before it starts anything.
+func (h *Home) Restore() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.restore()
+}
+
+// Path is the private folder.
+func (h *Home) Path() string { return h.path }
