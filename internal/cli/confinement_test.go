@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -32,5 +33,16 @@ func TestABridgeIsConfinedOrItIsSaid(t *testing.T) {
 		case (launcher != nil) != c.confined || !strings.HasPrefix(how, c.how):
 			t.Errorf("%s on a system with %q: launcher %q, %q", c.setting, c.kind, launcher, how)
 		}
+	}
+}
+
+// The file of a gateway that runs may be replaced by an upgrade, or deleted. Its bridges are still confined by itself.
+func TestABridgeIsConfinedByTheProgramThatRuns(t *testing.T) {
+	if _, err := os.Stat("/proc/self/exe"); err != nil {
+		t.Skip("this system has no such name for a program that runs")
+	}
+	launcher, _, err := confinement(&config.SDKBridge{Confine: "auto"}, "landlock")
+	if err != nil || launcher[0] != "/proc/self/exe" {
+		t.Errorf("it is started as %q, %v", launcher, err)
 	}
 }

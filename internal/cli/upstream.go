@@ -186,11 +186,23 @@ func confinement(cfg *config.SDKBridge, kind string) (launcher []string, how str
 	}
 	// The confinement is applied by the process itself before it becomes the bridge: Landlock only
 	// ever restricts the caller and what it starts.
-	exe, err := os.Executable()
+	exe, err := thisProgram()
 	if err != nil {
 		return nil, "", err
 	}
 	return []string{exe, confinedCommand}, kind + ": it reads the system and its own folder, writes its private folder only, and reaches no other program but over the network", nil
+}
+
+// selfLink is the program that reads the name, on Linux: also when its file has been deleted or replaced, as by an upgrade. A later
+// version may want other arguments. Source: proc(5).
+const selfLink = "/proc/self/exe"
+
+// thisProgram is a path by which this program can be started again.
+func thisProgram() (string, error) {
+	if _, err := os.Stat(selfLink); err == nil {
+		return selfLink, nil
+	}
+	return os.Executable()
 }
 
 // behindProxy reports whether the operator has a proxy. The bridge (cursor-sdk 1.1.0) does not use one for its runs, so it is
