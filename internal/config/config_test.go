@@ -292,6 +292,9 @@ func TestEverySettingHasASentenceAndAVariable(t *testing.T) {
 			if secret := f.Type == reflect.TypeFor[Secret](); secret != hasTag(f, "hidden") {
 				t.Errorf("%s.%s: a secret, and only a secret, has a hidden flag", group.Name(), f.Name)
 			}
+			if f.Type == reflect.TypeFor[Secret]() && !HoldsSecret(name) {
+				t.Errorf("%s.%s: %s is a secret, and its name says so to nobody: see secretNames", group.Name(), f.Name, name)
+			}
 			// A flag is named for its variable: COMPOSER_PARK_TIMEOUT is --park-timeout.
 			flag := f.Tag.Get("name")
 			if want := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, "COMPOSER_"), "_", "-")); flag != "" && flag != want {

@@ -19,10 +19,11 @@ type Warning struct {
 	Hint string
 }
 
-// secretNames are the endings of the names of variables that hold a secret.
-var secretNames = []string{"_KEY", "_KEY_PREVIOUS", "_TOKEN", "_HEADERS"}
+// secretNames are the endings of the names of variables that hold a secret. Every setting of the type Secret has one of them.
+var secretNames = []string{"_KEY", "_KEY_PREVIOUS", "_TOKEN", "_SECRET", "_HEADERS"}
 
-// HoldsSecret reports whether the variable of that name holds a secret.
+// HoldsSecret reports whether the variable of that name holds a secret. It goes by the name, so that it can be asked about
+// variables of other programs, too.
 func HoldsSecret(name string) bool {
 	return slices.ContainsFunc(secretNames, func(end string) bool { return strings.HasSuffix(name, end) })
 }
