@@ -40,8 +40,7 @@ func manual(app *kong.Application) string {
 	m.macro(".SH COMMANDS")
 	m.commands(app.Node)
 	m.macro(".SH ENVIRONMENT")
-	m.text("A setting that has a variable, in brackets, is taken from the flag, the environment, .dev.vars or .env in the working directory, in this order. Secrets are variables only: " +
-		"CURSOR_API_KEY, ENCRYPTION_KEY, ENCRYPTION_KEY_PREVIOUS, CURSOR_SDK_BRIDGE_TOKEN and WAITLIST_API_TOKEN.")
+	m.text("A setting that has a variable, in brackets, is taken from the flag, the environment, .dev.vars or .env in the working directory, in this order. Secrets are variables only: " + secretSettings + ".")
 	m.macro(".SH EXIT STATUS")
 	m.text("0 when all went well, 1 when the command could not do its work, 2 when the command line or a setting is wrong.")
 	return m.String()

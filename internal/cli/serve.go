@@ -23,8 +23,12 @@ type serveCmd struct {
 // Help is what --help prints below the command's line.
 func (serveCmd) Help() string {
 	return "Every setting is a flag or a variable. A variable is taken from the environment, from .dev.vars or from .env, in this order. " +
-		"Secrets are variables only: CURSOR_API_KEY, ENCRYPTION_KEY, ENCRYPTION_KEY_PREVIOUS, CURSOR_SDK_BRIDGE_TOKEN, COMPOSER_REPLICA_SECRET, WAITLIST_API_TOKEN."
+		"Secrets are variables only: " + secretSettings + "."
 }
+
+// secretSettings are the settings that have no flag, because other users of the machine could read it: those of the type
+// config.Secret.
+const secretSettings = "CURSOR_API_KEY, ENCRYPTION_KEY, ENCRYPTION_KEY_PREVIOUS, CURSOR_SDK_BRIDGE_TOKEN, COMPOSER_REPLICA_SECRET, WAITLIST_API_TOKEN"
 
 // Run serves until ctx ends, then shuts down gracefully; see ShutDown for the order. It returns an
 // error when it could not start, or can't go on. Settings that are wrong and a port that is taken end
