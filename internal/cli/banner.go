@@ -19,7 +19,7 @@ import (
 //	  try       curl http://127.0.0.1:8787/v1/chat/completions -H "Content-Type: application/json" …
 //	  next      give your client the base URL, and as its key a Cursor API key (Cursor dashboard, Integrations)
 //
-// What has no upstream yet is told how to get one; the demo, how to go on to the real thing.
+// Without an upstream its last line says how to get one, and in the demo how to go on to real models.
 //
 // It is only text: the server's behaviour does not depend on it. Golden files hold each of its
 // forms.

@@ -17,8 +17,8 @@ import (
 // for itself alone, which costs as much as decoding it.
 
 const (
-	// smallHeap is the size up to which the heap may grow without a collection, in bytes. What is live above a half of it is
-	// collected as Go does by itself, whenever the heap has doubled.
+	// smallHeap is the size up to which the heap may grow without a collection, in bytes. When a half of that is live, the
+	// collector runs as it does by itself, whenever the heap has doubled.
 	smallHeap = 48 << 20
 	// mostPercent bounds how much garbage there may be for each byte that is live, in percent: at 400 an idle server of 8 MiB
 	// stays within 40.
@@ -83,7 +83,7 @@ func giveBack(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// A rest knows whether the process rests.
+// A rest tells from what is allocated between two looks whether the process is idle. It belongs to the goroutine of giveBack.
 type rest struct {
 	allocated  uint64 // in all, at the last look
 	goroutines uint64 // when the rest began
@@ -91,9 +91,9 @@ type rest struct {
 	resting bool
 }
 
-// begins reports whether a rest begins with this look: little was allocated since the last one, and much before, or many
-// goroutines are gone. Streams that wait make no garbage, and none when they end; but what they had is garbage then. It is true
-// once for each rest.
+// begins reports whether a rest begins with this look: little was allocated since the last one, and much before, or more than
+// half of the goroutines are gone since the rest began: streams that wait allocate nothing, and when they end, all that they
+// held is garbage. It is true once for each rest.
 func (r *rest) begins(allocated, live, goroutines uint64) bool {
 	since := allocated - r.allocated
 	r.allocated = allocated

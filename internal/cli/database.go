@@ -47,8 +47,7 @@ func makeStateFolder(p *process, c *config.Storage) error {
 //
 // A file that can't be opened is an error, because the settings must be wrong. A database
 // server that can't be reached is not, because it may come back: serve works without it for
-// callers with their own Cursor key, and every use of the store tries again. A database that
-// can't be reached is told on stderr, once.
+// callers with their own Cursor key, and every use of the store tries again. stderr says so, once.
 func openStore(ctx context.Context, p *process, c *config.Storage, listen string, log *slog.Logger) (*sqlstore.DB, error) {
 	where, err := dsn(p, c)
 	if err != nil {
@@ -72,10 +71,10 @@ func openStore(ctx context.Context, p *process, c *config.Storage, listen string
 // withStore opens the database while f runs, for a command that can do nothing without it:
 // unlike openStore it fails when the database can't be reached. The schema is brought up to
 // date first. It may run beside a server on the same database. f's error and that of closing
-// are both returned. The store that f gets is not sealed: what is encrypted stays so, and a
-// command sees only what is in the clear.
+// are both returned.
 //
-// The store is neither bounded nor sealed: a command may wait for a slow database, and ends by ctx.
+// The store that f gets is neither sealed nor bounded: a command sees of what is encrypted only that it is there, and may wait
+// for a slow database until ctx ends.
 func withStore(ctx context.Context, p *process, c *config.Storage, f func(store.Store) error) error {
 	where, err := dsn(p, c)
 	if err != nil {

@@ -358,7 +358,7 @@ func storeOf(p *process, cfg *config.Config, s *doctor.Subject) error {
 // folders fills in where files are written.
 func folders(p *process, cfg *config.Config, s *doctor.Subject) {
 	s.Free = doctor.FreeSpace
-	// An error was noted by storeOf.
+	// An error of it is a finding of storeOf.
 	if where, err := dsn(p, &cfg.Storage); err == nil {
 		if path, isFile := sqlstore.File(where); isFile {
 			s.Folders = append(s.Folders, doctor.Folder{Path: filepath.Dir(path), What: "the database", Cure: "name another file with COMPOSER_DB"})

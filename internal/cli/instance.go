@@ -122,13 +122,14 @@ func (s *Instance) ShutDown(ctx context.Context, grace time.Duration) {
 		s.log.Warn("background responses were interrupted at the end of the grace period")
 	}
 	if s.peers != nil {
-		s.awaitParked(graceCtx)
+		s.awaitParked(graceCtx) // 3.
 	}
 	s.responses.Close() // before the gateway, which would end its turns as errors of their own
 	// 4. The turns in progress, and the parked runs.
 	if err := s.gateway.Close(graceCtx); err != nil {
 		s.log.Warn("streams were cut off at the end of the grace period")
 	}
+	// 5. The listeners, and connections.
 	if s.peers != nil {
 		// Not earlier: until here somebody may bring what a run here waits for.
 		s.server.StopListening()
@@ -156,6 +157,7 @@ func (s *Instance) ShutDown(ctx context.Context, grace time.Duration) {
 	if err := s.store.Close(); err != nil {
 		s.log.Warn("closing the store", "err", err)
 	}
+	// 7. All spans are there.
 	if s.traces != nil {
 		const lastSpans = 2 * time.Second
 		sending, cancel := context.WithTimeout(ctx, lastSpans)

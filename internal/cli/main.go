@@ -60,12 +60,9 @@ type process struct {
 	variables []string
 }
 
-// Exit codes.
+// Exit codes. Scripts may rely on these; never change one.
 const (
-	// Scripts may rely on these; never change one.
-	//
-	// --help, --version and a server that was asked to end.
-	exitOK     = 0
+	exitOK     = 0 // also after --help and --version, and for a server that was asked to end
 	exitFailed = 1 // the command could not do its work
 	exitUsage  = 2 // the command line or a setting is wrong
 )

@@ -104,8 +104,8 @@ func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net
 // Parts are what an Instance needs from outside: ways to a model, a database, the network. serve opens the real ones, and
 // the simulation (package simtest) has others.
 //
-// The exported fields are what a test of the whole can replace. Their zero values are not good: all
-// but Ring, Local, Kept and Peers have to be set.
+// The exported fields are what a test of the whole can replace. All have to be set but Ring, Traces, Local, Token, Kept and
+// Peers, of which it is said below what the zero value means.
 type Parts struct {
 	// Store is the database, neither sealed nor bounded. The Instance closes it.
 	Store store.Store
