@@ -31,9 +31,8 @@ import (
 //
 // The checks that need no reading come first, so that what is refused by its headers costs nothing.
 func (s *Server) openBody(w *response, r *http.Request, route api.Route, owner string) (release func(), err error) {
-	// No other method here has a body that anybody reads.
-	if r.Method != http.MethodPost || r.ContentLength == 0 {
-		return func() {}, nil
+	if r.Method != http.MethodPost && r.Method != http.MethodPatch || r.ContentLength == 0 {
+		return func() {}, nil // no route reads the body of another method
 	}
 	switch contentType := r.Header.Get("Content-Type"); {
 	case route.Form && isForm(contentType):

@@ -13,6 +13,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"composer-api/internal/api"
 	"composer-api/internal/httpd"
 )
 
@@ -132,6 +133,39 @@ func TestABodyNeedsAContentType(t *testing.T) {
 		s.Handler().ServeHTTP(w, r)
 		if e := errorOf(t, w.Body.Bytes()); w.Code != status || status == 415 && !strings.Contains(e.Message, "application/json") {
 			t.Errorf("%q: status %d, want %d: %s", body, w.Code, status, e.Message)
+		}
+	}
+}
+
+func TestABodyIsWithinItsLimitsWhateverTheMethod(t *testing.T) {
+	const limit = 1 << 10
+	s := newServer(httpd.Config{MaxBody: limit, Routes: []api.Route{{Pattern: "PATCH /settings", Open: true, Handle: func(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(body)
+		return err
+	}}}})
+	const plain, long = `{"name":"Ada"}`, 8 * limit
+	for name, tt := range map[string]struct {
+		header http.Header
+		body   string
+		status int
+	}{
+		"plain":           {http.Header{"Content-Type": {"application/json"}}, plain, 200},
+		"compressed":      {http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}}, gzipped(t, plain), 200},
+		"too large":       {http.Header{"Content-Type": {"application/json"}}, strings.Repeat(" ", long), 413},
+		"becomes large":   {http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}}, gzipped(t, strings.Repeat(" ", long)), 413},
+		"no content type": {http.Header{}, plain, 415},
+		"no JSON":         {http.Header{"Content-Type": {"text/plain"}}, plain, 415},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPatch, "/settings", strings.NewReader(tt.body))
+		r.Header = tt.header
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, r)
+		if w.Code != tt.status || tt.status == 200 && w.Body.String() != plain {
+			t.Errorf("%s: status %d, want %d: %.100s", name, w.Code, tt.status, w.Body)
 		}
 	}
 }

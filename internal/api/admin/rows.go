@@ -189,7 +189,7 @@ const maxBody = 64 << 10
 
 // decode reads the body into v, strictly: a limit whose name is misspelt must not become no limit. Errors are *agent.Error.
 func decode(r *http.Request, v any) error {
-	// httpd has bounded it already, for bodies that are prompts.
+	// httpd's bound is for prompts; what is asked here is short.
 	d := json.NewDecoder(io.LimitReader(r.Body, maxBody))
 	d.DisallowUnknownFields()
 	err := d.Decode(v)
