@@ -7,11 +7,11 @@ import (
 	"composer-api/internal/agent"
 )
 
-// limits counts the turns in progress and refuses those beyond the limits. It is safe for concurrent use.
+// limits counts the turns in progress and refuses those beyond the limits. It is safe for concurrent use; mu guards total and
+// byOwner.
 //
-// mu guards total and byOwner. They bound turns, not connections: other requests are short.
-// A turn that is refused here has cost nothing yet: its body was not read. The two messages differ,
-// because a client can do something about the second only.
+// Turns are bounded, and not connections, because other requests are short. A turn that is refused has cost nothing yet: its
+// body was not read. The two messages differ, because a client can do something about the second only.
 type limits struct {
 	max, maxPerOwner int // 0 is no limit
 

@@ -9,12 +9,14 @@ import (
 
 // words are the segments of paths that the log shows. What else stands in a path is the
 // client's: the name of a model, an id that it has mistaken for another, a key that somebody
-// has put into the URL. It is filled by New and only read afterwards.
-// For example "/v1/responses/resp_…/cancel" is logged as it is, and "/v1/models/my-secret-model" as
-// "/v1/models/***".
+// has put into the URL. New fills it, and afterwards it is only read.
+//
+//	/v1/responses/resp_…/cancel    is logged as it is
+//	/v1/models/my-secret-model     as /v1/models/***
 type words map[string]bool
 
-// foreign are segments of addresses that clients ask for by mistake. To see them tells the operator which.
+// foreign are segments of addresses that other servers have and this one has not. The log shows them, so that an operator sees
+// what a client asks for by mistake.
 var foreign = []string{
 	"openai", "deployments", "engines", "api", "health", "livez", "embeddings", "images", "generations", "edits", "audio", "speech",
 	"transcriptions", "translations", "moderations", "files", "uploads", "batches", "assistants", "threads", "runs", "realtime", "beta",

@@ -23,8 +23,7 @@ import (
 const requestIDHeader = "X-Request-Id"
 
 // saneRequestID matches an id that is taken over from a client. Others are replaced, because the id goes into
-// logs and headers.
-// The bound of 128 bytes is ours: a line of the log has to hold it.
+// logs and headers. The bound of 128 bytes is ours: a line of the log has to hold it.
 var saneRequestID = regexp.MustCompile(`^[A-Za-z0-9._:-]{1,128}$`)
 
 // observe gives the request an id, and writes its line of the log when it is over. It makes the *response that
@@ -61,9 +60,8 @@ func (s *Server) observe(next http.Handler) http.Handler {
 	})
 }
 
-// An Answer is how one request was answered.
-// It is what the counters of the operator are made of, and has no content: a route, a number, and
-// an error whose code alone is counted.
+// An Answer is how one request was answered, for metrics and traces. It has no content: a route, a status, and an error, of
+// which they take the code alone.
 type Answer struct {
 	// RequestID is the one in the answer's header.
 	RequestID string

@@ -46,8 +46,8 @@ func (s *Server) bases() []base {
 	}
 }
 
-// fixed are the routes outside the bases.
-// Config.Routes are those of the pages, of metrics and of whatever else cli has put together.
+// fixed are the routes outside the bases: the server's own, and those of the pages, of sign-up, of the admin API and of the
+// status, which cli hands in (Config.Routes).
 func (s *Server) fixed() []api.Route {
 	return append([]api.Route{
 		{Pattern: "GET /{$}", Open: true, Handle: s.root},
