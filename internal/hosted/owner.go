@@ -37,7 +37,7 @@ func (s *Service) Recognize(ctx context.Context, cursorKey agent.Secret) (store.
 // store.ErrUnavailable. Lists come from the store as they are.
 
 // Rotate revokes a hosted key and mints another for the same account, which is returned and
-// must be shown to the operator. Its name, end and limits are those of the old one. store.ErrConflict: the key was revoked
+// must be shown to whoever has asked for it. Its name, end and limits are those of the old one. store.ErrConflict: the key was revoked
 // before. The key that is revoked is refused from then on, also for requests that are about to begin.
 func (s *Service) Rotate(ctx context.Context, keyID string) (agent.Secret, store.Key, error) {
 	old, _, err := s.cfg.Store.Key(ctx, keyID)

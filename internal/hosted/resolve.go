@@ -27,7 +27,7 @@ func (s *Service) Resolve(ctx context.Context, token string) (agent.Caller, erro
 	if !ok {
 		return agent.Caller{}, invalidKey()
 	}
-	// By the id, which is a part of the token and no secret; the rest is compared with a hash.
+	// By the id, which is a part of the token's hash and no secret. Below the whole hash is compared.
 	key, account, err := s.cfg.Store.Key(ctx, sent.ID)
 	switch {
 	case errors.Is(err, store.ErrNotFound):

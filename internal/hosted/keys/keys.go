@@ -52,8 +52,7 @@ func Parse(token string) (Key, bool) {
 	if !ours || len(encoded) != encoding.EncodedLen(size) {
 		return Key{}, false
 	}
-	// Decoding skips line breaks, so that the length has to be looked at twice.
-	// Go's decoder ignores \r and \n in its input, so the length of the text alone proves nothing.
+	// Go's decoder skips \r and \n, so the length of the text alone proves nothing.
 	if random, err := encoding.DecodeString(encoded); err != nil || len(random) != size {
 		return Key{}, false
 	}

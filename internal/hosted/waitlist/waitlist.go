@@ -96,13 +96,12 @@ func (e Entry) Clean() (Entry, error) {
 	return e, nil
 }
 
-// Join puts the entry on the list. It is sent once and not retried.
+// Join puts the entry on the list. It takes ten seconds at most.
 //
 // Errors are *agent.Error: as of Clean; NotConfigured without a list; Upstream when the list can't be
 // reached or refuses.
 //
-// Ten seconds at most. It isn't retried because the first try may have reached the list, which
-// might send two mails.
+// It is sent once and not retried: the first try may have reached the list, which might send a second mail.
 func (c *Client) Join(ctx context.Context, e Entry) error {
 	e, err := e.Clean()
 	if err != nil {
