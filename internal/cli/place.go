@@ -64,8 +64,8 @@ func (f *gatewayFlags) place(ctx context.Context, p *process) place {
 	return place{root: string(root), here: root.Local()}
 }
 
-// means reports whether the address that was given is that of a gateway of this machine. None is every gateway's. A loopback
-// address with its port is meant for it, whatever it is called: 127.0.0.1 and localhost.
+// means reports whether the address that was given leads to the gateway of the note. Without an address any gateway is meant. Of
+// a loopback address the port alone counts: 127.0.0.1 and localhost are the same machine.
 func (f *gatewayFlags) means(note *running.Gateway) bool {
 	if f.Addr == "" || string(f.Addr) == note.Root {
 		return true
