@@ -73,7 +73,7 @@ func (j *job) stop(ctx context.Context) error {
 func (s *Service) cancelElsewhere(ctx context.Context, row store.Response) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	// +settle writes the row with the revision that was read, so it fails with ErrConflict when the
+	// settle writes the row with the revision that was read, so it fails with ErrConflict when the
 	// other process was faster.
 	first, rest, err := s.settle(ctx, row, func(r *responses.Response) { r.Status = responses.Cancelled })
 	if err != nil {

@@ -33,7 +33,7 @@ import (
 //	no room for events            failed, Overloaded           written by keep
 //	Close                         failed, interrupted          written by keep
 type job struct {
-	// What up to queued follows is set by startJob. The comment above says whose it is from then on.
+	// The fields from here to queued are set by startJob. The comment above says whose they are from then on.
 	service *Service
 	rec     *record
 	journal *journal

@@ -72,6 +72,7 @@ type Store interface {
 //	idle           admit, New        Close, which waits for it
 //	jobs, byOwner  mu                jobs, requests, keepLeases
 //	sockets        mu                sockets, Drain, Close
+//	forgotten      mu                keepLeases
 type Service struct {
 	// cfg has its defaults filled in and doesn't change.
 	cfg    Config
