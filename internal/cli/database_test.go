@@ -36,7 +36,7 @@ func signedUp(ts *testscript.TestScript, _ bool, args []string) {
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	_, err := db.SignUp(context.Background(), store.Account{
 		ID: args[0], Name: args[2], Email: args[3], KeyHint: "crsr_…a1b2", Created: at, Updated: at,
-	}, store.Key{ID: args[1], Account: args[0], Hint: "cmp_…Zz-9", Created: at}, store.Door{})
+	}, store.Key{ID: args[1], Account: args[0], Hint: "cmp_…Zz-9", Created: at}, store.SignUpRule{})
 	ts.Check(err)
 	ts.Check(db.Close())
 }

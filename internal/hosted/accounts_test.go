@@ -234,7 +234,7 @@ func TestAKeyWithTheRightIDAndAnotherHashIsRefused(t *testing.T) {
 	token, key := keys.Mint()
 	row := store.Key{ID: key.ID, Account: "acct_7901e753321589f9b07f888d", Hash: key.Hash}
 	row.Hash[31] ^= 1
-	if _, err := db.SignUp(t.Context(), store.Account{ID: row.Account}, row, store.Door{}); err != nil {
+	if _, err := db.SignUp(t.Context(), store.Account{ID: row.Account}, row, store.SignUpRule{}); err != nil {
 		t.Fatal(err)
 	}
 	_, err := s.Resolve(t.Context(), token.Reveal())
@@ -453,7 +453,7 @@ func TestWhoWasBroughtOverSignsUpToTheSameAccount(t *testing.T) {
 	s, db := newHosting(t).replica(secret, "")
 	sum := sha256.Sum256([]byte("cursor-user:user_1"))
 	brought := "acct_" + hex.EncodeToString(sum[:12])
-	if _, err := db.SignUp(t.Context(), store.Account{ID: brought, SealedKey: []byte("old")}, store.Key{ID: "key_1", Account: brought}, store.Door{}); err != nil {
+	if _, err := db.SignUp(t.Context(), store.Account{ID: brought, SealedKey: []byte("old")}, store.Key{ID: "key_1", Account: brought}, store.SignUpRule{}); err != nil {
 		t.Fatal(err)
 	}
 	if up := signUp(t, s, adasKey); up.Account.ID != brought {

@@ -27,14 +27,14 @@ func mintInvitation() (agent.Secret, [32]byte) {
 	return agent.NewSecret(text), sha256.Sum256([]byte(text))
 }
 
-// door is who may have a new account now.
-func (s *Service) door(invitation string) store.Door {
-	d := store.Door{Closed: s.cfg.Entry == Invitation || s.cfg.Entry == Closed, At: s.cfg.Now()}
+// signUpRule is who may have a new account now: whoever brings this invitation, where one is asked for.
+func (s *Service) signUpRule(invitation string) store.SignUpRule {
+	rule := store.SignUpRule{Closed: s.cfg.Entry == Invitation || s.cfg.Entry == Closed, At: s.cfg.Now()}
 	// The hash of no text at all is no row's, but a text is asked for all the same.
 	if text := strings.TrimSpace(invitation); text != "" && s.cfg.Entry == Invitation {
-		d.Invitation = sha256.Sum256([]byte(text))
+		rule.Invitation = sha256.Sum256([]byte(text))
 	}
-	return d
+	return rule
 }
 
 // notInvited is the error for whoever may not sign up. Why an invitation is no good is not said: unknown ones are to look

@@ -17,7 +17,7 @@ import (
 // A stuck store never answers.
 type stuck struct{ store.Store }
 
-func (stuck) SignUp(ctx context.Context, _ store.Account, _ store.Key, _ store.Door) (store.Account, error) {
+func (stuck) SignUp(ctx context.Context, _ store.Account, _ store.Key, _ store.SignUpRule) (store.Account, error) {
 	<-ctx.Done()
 	return store.Account{}, ctx.Err()
 }

@@ -64,7 +64,7 @@ func (s *Service) SignUp(ctx context.Context, cursorKey agent.Secret, invitation
 	}
 	for try := 1; ; try++ {
 		token, key := s.mint(id)
-		stored, err := s.cfg.Store.SignUp(ctx, account, key, s.door(invitation))
+		stored, err := s.cfg.Store.SignUp(ctx, account, key, s.signUpRule(invitation))
 		switch {
 		case err == nil:
 			return &SignedUp{Account: stored, Key: token}, nil

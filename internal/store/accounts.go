@@ -30,10 +30,10 @@ func AccountOwner(accountID string) string { return "a:" + accountID }
 // account.
 type Accounts interface {
 	// SignUp creates the account together with its new key, or, if the account exists, replaces everything of it but
-	// its ID, Created and Limits and adds the key to those it has. It returns the account as it stands afterwards. d says
+	// its ID, Created and Limits and adds the key to those it has. It returns the account as it stands afterwards. rule says
 	// who may have a new account; an invitation is used once for each. An account that exists needs none.
-	// ErrConflict: a key with this ID exists; mint another. ErrNotInvited: the account is new, and d does not let it in.
-	SignUp(ctx context.Context, a Account, k Key, d Door) (Account, error)
+	// ErrConflict: a key with this ID exists; mint another. ErrNotInvited: the account is new, and rule does not let it in.
+	SignUp(ctx context.Context, a Account, k Key, rule SignUpRule) (Account, error)
 	// Account returns one account. ErrNotFound.
 	Account(ctx context.Context, id string) (Account, error)
 	// ListAccounts returns up to limit accounts in the order of their IDs, beginning after the ID after ("" from the

@@ -7,8 +7,8 @@ import (
 
 // Invitations: who may sign up where not everybody may.
 
-// A Door says who may have a new account. The zero value lets everybody in.
-type Door struct {
+// A SignUpRule says who may have a new account. The zero value lets everybody in.
+type SignUpRule struct {
 	// Closed lets in whoever has an invitation, and nobody else.
 	Closed bool
 	// Invitation is the hash of the one that somebody brings; zero for none. It is looked at only where Closed is set.

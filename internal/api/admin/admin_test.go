@@ -60,7 +60,7 @@ func newServer(t testing.TB) *server {
 	for _, name := range []string{"ada", "eve"} {
 		now := s.clock()
 		_, err := s.db.SignUp(t.Context(), store.Account{ID: "acct_" + name, Email: name + "@example.com", KeyHint: "crsr_…0001", Created: now, Updated: now},
-			store.Key{ID: "key_" + name, Account: "acct_" + name, Hash: sha256.Sum256([]byte(name)), Hint: "cmp_…" + name, Created: now}, store.Door{})
+			store.Key{ID: "key_" + name, Account: "acct_" + name, Hash: sha256.Sum256([]byte(name)), Hint: "cmp_…" + name, Created: now}, store.SignUpRule{})
 		if err != nil {
 			t.Fatal(err)
 		}

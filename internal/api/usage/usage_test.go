@@ -33,7 +33,7 @@ func logged(t *testing.T) store.Store {
 	begun := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 	db := memstore.New(memstore.Config{Now: func() time.Time { return begun }}).Open()
 	for _, key := range []string{"key_1", "key_2"} {
-		if _, err := db.SignUp(t.Context(), store.Account{ID: "acct_1", Created: begun}, store.Key{ID: key, Account: "acct_1", Hash: [32]byte([]byte(strings.Repeat(key, 7))[:32]), Created: begun}, store.Door{}); err != nil {
+		if _, err := db.SignUp(t.Context(), store.Account{ID: "acct_1", Created: begun}, store.Key{ID: key, Account: "acct_1", Hash: [32]byte([]byte(strings.Repeat(key, 7))[:32]), Created: begun}, store.SignUpRule{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -100,9 +100,9 @@ func (b *bounded) deadlineError(ctx, inner context.Context, err error) error {
 // method that does both, such as OpenSession, counts as a write.
 
 // Accounts and hosted keys.
-func (b *bounded) SignUp(ctx context.Context, a store.Account, k store.Key, d store.Door) (stored store.Account, err error) {
+func (b *bounded) SignUp(ctx context.Context, a store.Account, k store.Key, rule store.SignUpRule) (stored store.Account, err error) {
 	err = b.write(ctx, func(ctx context.Context) (err error) {
-		stored, err = b.s.SignUp(ctx, a, k, d)
+		stored, err = b.s.SignUp(ctx, a, k, rule)
 		return err
 	})
 	return stored, err

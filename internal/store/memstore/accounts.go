@@ -37,7 +37,7 @@ func keptLimits(l store.KeyLimits) store.KeyLimits {
 }
 
 // SignUp implements store.Accounts.
-func (s *Store) SignUp(ctx context.Context, a store.Account, k store.Key, d store.Door) (store.Account, error) {
+func (s *Store) SignUp(ctx context.Context, a store.Account, k store.Key, rule store.SignUpRule) (store.Account, error) {
 	done, err := s.begin(ctx)
 	if err != nil {
 		return store.Account{}, err
@@ -48,7 +48,7 @@ func (s *Store) SignUp(ctx context.Context, a store.Account, k store.Key, d stor
 		return store.Account{}, store.ErrConflict
 	}
 	// It uses the invitation up, so it comes after the check that can still refuse the sign-up.
-	if err := s.db.letIn(a.ID, d); err != nil {
+	if err := s.db.letIn(a.ID, rule); err != nil {
 		return store.Account{}, err
 	}
 	a = keptAccount(a)

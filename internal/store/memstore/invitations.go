@@ -10,13 +10,13 @@ import (
 )
 
 // letIn uses up an invitation for an account that is new. db.mu is held.
-func (db *Database) letIn(account string, d store.Door) error {
-	if _, known := db.accounts[account]; known || !d.Closed {
+func (db *Database) letIn(account string, rule store.SignUpRule) error {
+	if _, known := db.accounts[account]; known || !rule.Closed {
 		return nil
 	}
 	// By the hash, in a loop: tests have a few invitations. Hashes are unique (AddInvitation).
 	for id, i := range db.invitations {
-		if i.Hash == d.Invitation && i.Used < i.Uses && i.Revoked.IsZero() && i.Expires.After(d.At) {
+		if i.Hash == rule.Invitation && i.Used < i.Uses && i.Revoked.IsZero() && i.Expires.After(rule.At) {
 			i.Used++
 			db.invitations[id] = i
 			return nil

@@ -28,13 +28,13 @@ func keyFields(k *store.Key) []any {
 
 // SignUp implements store.Accounts. Account, key and the use of an invitation are one transaction: there is no account
 // without the key that its owner is shown, and no invitation is used up for nothing.
-func (db *DB) SignUp(ctx context.Context, a store.Account, k store.Key, d store.Door) (store.Account, error) {
+func (db *DB) SignUp(ctx context.Context, a store.Account, k store.Key, rule store.SignUpRule) (store.Account, error) {
 	var stored store.Account
 	err := db.inTx(ctx, func(t *tx) error {
 		// inTx may call this more than once.
 		stored = store.Account{}
-		if d.Closed {
-			if err := t.letIn(a.ID, d); err != nil {
+		if rule.Closed {
+			if err := t.letIn(a.ID, rule); err != nil {
 				return err
 			}
 		}

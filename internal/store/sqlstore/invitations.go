@@ -10,14 +10,14 @@ import (
 
 // letIn uses up an invitation for an account that is new; store.ErrNotInvited when there is none that is good. An account
 // that exists needs none.
-func (t *tx) letIn(account string, d store.Door) error {
+func (t *tx) letIn(account string, rule store.SignUpRule) error {
 	var known int
 	exists := func() error { return t.row([]any{&known}, `SELECT count(*) FROM accounts WHERE id = $1`, account) }
 	if err := exists(); err != nil || known > 0 {
 		return err
 	}
 	// The row lock makes those who bring the same invitation wait for each other.
-	err := t.exec1(`UPDATE invitations SET used = used + 1 WHERE hash = $1 AND used < uses AND revoked = 0 AND expires > $2`, d.Invitation, d.At)
+	err := t.exec1(`UPDATE invitations SET used = used + 1 WHERE hash = $1 AND used < uses AND revoked = 0 AND expires > $2`, rule.Invitation, rule.At)
 	if !errors.Is(err, store.ErrNotFound) {
 		return err
 	}

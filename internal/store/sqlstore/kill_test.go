@@ -123,7 +123,7 @@ func TestWriterProcess(t *testing.T) {
 func write(t *testing.T, db store.Store, n int) error {
 	name := strconv.Itoa(n)
 	events := []store.Event{{Sequence: 0, Data: []byte(name)}, {Sequence: 1, Data: make([]byte, n%5000)}}
-	_, err := db.SignUp(t.Context(), store.Account{ID: name, SealedKey: []byte(name)}, store.Key{ID: name, Account: name}, store.Door{})
+	_, err := db.SignUp(t.Context(), store.Account{ID: name, SealedKey: []byte(name)}, store.Key{ID: name, Account: name}, store.SignUpRule{})
 	return errors.Join(err,
 		db.BeginRequest(t.Context(), store.RequestLog{ID: name, Account: name}),
 		db.CreateResponse(t.Context(), store.Response{Owner: name, ID: name, Object: []byte(name), Expires: time.Now().Add(time.Hour)}),

@@ -350,7 +350,7 @@ func TestAnotherProcessesTransactionIsWaitedForWithinTheContext(t *testing.T) {
 // fill makes an account with a key.
 func fill(t *testing.T, db store.Accounts) {
 	t.Helper()
-	if _, err := db.SignUp(t.Context(), store.Account{ID: "acct_1"}, store.Key{ID: "key_1", Account: "acct_1"}, store.Door{}); err != nil {
+	if _, err := db.SignUp(t.Context(), store.Account{ID: "acct_1"}, store.Key{ID: "key_1", Account: "acct_1"}, store.SignUpRule{}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -40,7 +40,7 @@ func limits() store.KeyLimits {
 // signUp signs up and fails the exam on an error.
 func signUp(e *exam, a store.Account, k store.Key) store.Account {
 	e.Helper()
-	return get[store.Account](e)(e.SignUp(e.ctx, a, k, store.Door{}))
+	return get[store.Account](e)(e.SignUp(e.ctx, a, k, store.SignUpRule{}))
 }
 
 // accountCases are about sign-ups and accounts.
@@ -65,7 +65,7 @@ var accountCases = []examCase{
 	// Account and key are one transaction: no account without the key that its owner was shown.
 	{name: "a sign-up whose key exists changes nothing", run: func(e *exam) {
 		signUp(e, account("acct_1"), key("key_1", "acct_1"))
-		_, err := e.SignUp(e.ctx, account("acct_2"), key("key_1", "acct_2"), store.Door{})
+		_, err := e.SignUp(e.ctx, account("acct_2"), key("key_1", "acct_2"), store.SignUpRule{})
 		e.fails(err, store.ErrConflict)
 		_, err = e.Account(e.ctx, "acct_2")
 		e.fails(err, store.ErrNotFound)
@@ -74,7 +74,7 @@ var accountCases = []examCase{
 	{name: "fifty sign-ups of one user at once, on two replicas, leave one account", run: func(e *exam) {
 		replicas := []store.Store{e.Store, e.open()}
 		e.together(50, func(i int) error {
-			_, err := replicas[i%2].SignUp(e.ctx, account("acct_1"), key(fmt.Sprintf("key_%d", i), "acct_1"), store.Door{})
+			_, err := replicas[i%2].SignUp(e.ctx, account("acct_1"), key(fmt.Sprintf("key_%d", i), "acct_1"), store.SignUpRule{})
 			return err
 		})
 		e.same(len(get[[]store.Account](e)(e.ListAccounts(e.ctx, "", 100))), 1)

@@ -18,8 +18,8 @@ func invitation(id string, uses int64) store.Invitation {
 }
 
 // with is how somebody with the invitation signs up, at a time.
-func with(id string, t time.Time) store.Door {
-	return store.Door{Closed: true, Invitation: sha256.Sum256([]byte(id)), At: t}
+func with(id string, t time.Time) store.SignUpRule {
+	return store.SignUpRule{Closed: true, Invitation: sha256.Sum256([]byte(id)), At: t}
 }
 
 // invitationCases are about invitations, and about sign-ups where only those who have one may come in.
@@ -48,15 +48,15 @@ var invitationCases = []examCase{
 		e.same(get[[]store.Invitation](e)(e.ListInvitations(e.ctx, 10)), []store.Invitation{second, first})
 	}},
 	// Whoever gets in must be let in by an invitation that is good then, and each counts.
-	{name: "a closed door opens to an invitation as often as it says", run: func(e *exam) {
+	{name: "a closed sign-up opens to an invitation as often as it says", run: func(e *exam) {
 		e.ok(e.AddInvitation(e.ctx, invitation("inv_1", 2)))
 		// Each try brings a key of its own: its id has the exam's time in it, which is why the time is moved between two tries of one.
-		enter := func(name string, d store.Door) error {
-			_, err := e.SignUp(e.ctx, account("acct_"+name), key("key_"+name+fmt.Sprint(e.now.UnixNano()), "acct_"+name), d)
+		enter := func(name string, rule store.SignUpRule) error {
+			_, err := e.SignUp(e.ctx, account("acct_"+name), key("key_"+name+fmt.Sprint(e.now.UnixNano()), "acct_"+name), rule)
 			return err
 		}
 		// None, an unknown one, and one whose end has come.
-		e.fails(enter("a", store.Door{Closed: true, At: epoch}), store.ErrNotInvited)
+		e.fails(enter("a", store.SignUpRule{Closed: true, At: epoch}), store.ErrNotInvited)
 		e.fails(enter("a", with("inv_9", epoch)), store.ErrNotInvited)
 		e.fails(enter("a", with("inv_1", at(24*time.Hour))), store.ErrNotInvited) // its end
 		_, err := e.Account(e.ctx, "acct_a")
@@ -67,12 +67,12 @@ var invitationCases = []examCase{
 		e.same(get[[]store.Invitation](e)(e.ListInvitations(e.ctx, 10))[0].Used, int64(2))
 		// Who is in needs none, and uses none up.
 		e.pass(time.Second)
-		e.ok(enter("a", store.Door{Closed: true, At: epoch}))
+		e.ok(enter("a", store.SignUpRule{Closed: true, At: epoch}))
 		e.ok(e.AddInvitation(e.ctx, invitation("inv_2", 2)))
 		e.pass(time.Second)
 		e.ok(enter("a", with("inv_2", epoch)))
-		// An open door asks for none.
-		e.ok(enter("d", store.Door{}))
+		// An open sign-up asks for none.
+		e.ok(enter("d", store.SignUpRule{}))
 		e.ok(e.RevokeInvitation(e.ctx, "inv_2", epoch))
 		e.fails(enter("e", with("inv_2", epoch)), store.ErrNotInvited)
 		e.same(get[[]store.Invitation](e)(e.ListInvitations(e.ctx, 10))[1].Used, int64(0))
