@@ -204,7 +204,7 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	s.responses = service.New(service.Config{Turns: turns, Model: cat.Resolve, Store: s.store, Held: held, Seal: ring, MaxEventBytes: remembered(), Bounds: bounds(&c.Requests), Sent: sent, Log: logs.of("responses")})
 
 	// Stored chat completions are documents of the same store as conversations.
-	shelf := stored.New(stored.Config{Store: s.store, Log: logs.of("chat")})
+	storedChats := stored.New(stored.Config{Store: s.store, Log: logs.of("chat")})
 
 	reporter := status.New(status.Config{
 		// Open: the demo has no token, and nothing to hide.
@@ -232,8 +232,8 @@ func Assemble(ctx context.Context, c *config.Config, p Parts) (*Instance, error)
 	// Everything that a request can reach is in this value; httpd adds the checks that all routes share.
 	server := httpd.Config{
 		Surfaces: slices.Concat(
-			chat.Routes(turns, shelf, sent),
-			shelf.Routes(),
+			chat.Routes(turns, storedChats, sent),
+			storedChats.Routes(),
 			completions.Routes(turns),
 			s.responses.Routes(),
 			messages.Routes(messages.Config{Turns: record(messages.Status), Seal: ring, Sent: sent, Log: logs.of("messages")}),

@@ -10,34 +10,34 @@ import (
 // The guard ends runs in which the model makes the same call again and again. Some models do so when
 // a tool's result does not tell them what they want to know, and each round costs the whole prompt.
 
-// A row counts how often the same call comes one after the other. Two calls are the same when
+// A streak counts how often the same call comes one after the other. Two calls are the same when
 // Config.SameCall says so: the same tool and arguments, whatever the ids.
-type row struct {
+type streak struct {
 	last *agent.ToolCall // nil when there is none
 	// n counts last, too; 0 when there is none.
 	n int
 }
 
-// rowIn is the row that a transcript ends in. What the user says between two calls doesn't end
-// a row, because some clients put reminders there; an answer of the model does. It reads from
+// streakIn is the streak that a transcript ends in. What the user says between two calls doesn't end
+// a streak, because some clients put reminders there; an answer of the model does. It reads from
 // the end and stops at the first other call, so a long transcript costs little.
-func rowIn(messages []agent.Message, same func(a, b *agent.ToolCall) bool) row {
-	var r row
+func streakIn(messages []agent.Message, same func(a, b *agent.ToolCall) bool) streak {
+	var found streak
 	for i := len(messages) - 1; i >= 0; i-- {
 		m := &messages[i]
 		if m.Role == agent.User && i > 0 && messages[i-1].Role == agent.Assistant && len(messages[i-1].Calls) == 0 {
-			return r
+			return found
 		}
 		for j := range slices.Backward(m.Calls) {
 			c := &m.Calls[j]
-			if r.last != nil && !same(c, r.last) {
-				return r
+			if found.last != nil && !same(c, found.last) {
+				return found
 			}
-			r.last = c
-			r.n++
+			found.last = c
+			found.n++
 		}
 	}
-	return r
+	return found
 }
 
 // guard counts a call that the client is to get. An error ends a run that goes in circles: it costs money and gets nowhere.
@@ -51,15 +51,15 @@ func (r *Run) guard(c *agent.ToolCall) error {
 		return nil
 	}
 	if !r.counted {
-		r.row, r.counted = rowIn(r.req.Messages, r.layer.cfg.SameCall), true
+		r.streak, r.counted = streakIn(r.req.Messages, r.layer.cfg.SameCall), true
 	}
-	if r.row.last == nil || !r.layer.cfg.SameCall(c, r.row.last) {
-		r.row = row{}
+	if r.streak.last == nil || !r.layer.cfg.SameCall(c, r.streak.last) {
+		r.streak = streak{}
 	}
-	r.row.last = c
-	if r.row.n++; r.row.n <= limit {
+	r.streak.last = c
+	if r.streak.n++; r.streak.n <= limit {
 		return nil
 	}
 	return &agent.Error{Code: agent.RepeatedToolCall, Final: true, Message: fmt.Sprintf(
-		"The model has made the same tool call with the same arguments %d times in a row, so its run was ended. Tell it what to do instead, or raise COMPOSER_MAX_REPEATED_CALLS.", r.row.n)}
+		"The model has made the same tool call with the same arguments %d times in a row, so its run was ended. Tell it what to do instead, or raise COMPOSER_MAX_REPEATED_CALLS.", r.streak.n)}
 }

@@ -73,8 +73,8 @@ type Run struct {
 
 	narration   narration
 	corrections int          // in this turn; see correct
-	row         row          // of equal calls, up to now
-	counted     bool         // row takes the transcript in; it does from the turn's first call on
+	streak      streak       // of equal calls, up to now
+	counted     bool         // streak takes the transcript in; it does from the turn's first call on
 	usage       agent.Usage  // of this turn's attempts before the present one
 	last        *agent.Usage // what upstream said of the present one; nil until it has
 }
@@ -111,7 +111,7 @@ func (r *Run) Begin(turn *Turn, req *agent.Request) {
 	r.usage, r.last = agent.Usage{}, nil
 	r.readMarkup()
 	r.calls.begin()
-	r.row, r.counted, r.corrections = row{}, false, 0
+	r.streak, r.counted, r.corrections = streak{}, false, 0
 }
 
 // start makes a new inner run, in place of the one before, which it closes first. Close
