@@ -94,16 +94,15 @@ func (t *typeNames) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*[]string)(t))
 }
 
-// A sampler makes one sample. left is how many values it may still have.
-//
-// left counts down over the whole sample, so that a schema which branches a lot ends, too.
+// A sampler makes one sample.
 type sampler struct {
-	// root is where references begin.
-	root *shape
+	root *shape // where references begin
+	// left is how many values the sample may still have. It counts down over the whole sample, so that a schema which branches a
+	// lot ends, too.
 	left int
 }
 
-// value is a value that fits s, in the form that json.Marshal takes. depth is how many values it lies within.
+// value is a value that fits the schema, in the form that json.Marshal takes. depth is how many values it lies within.
 func (s *sampler) value(of *shape, depth int) any {
 	if s.left--; of == nil || s.left < 0 || depth > sampleDepth {
 		return nil

@@ -85,7 +85,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	}
 	if n := len(c.spare); n > 0 {
 		// The newest has the most of spareTime before it.
-		s := c.spare[n-1] // the newest
+		s := c.spare[n-1]
 		c.spare = c.spare[:n-1]
 		c.mu.Unlock()
 		s.end.Stop()
