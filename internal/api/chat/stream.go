@@ -161,15 +161,11 @@ func (s *Stream) done(reason agent.Reason) error {
 	b = append(b, `}]`...)
 	b = append(b, s.usageNull()...)
 	b = append(b, "}\n\n"...)
+	var usage *agent.Usage
 	if s.req.IncludeUsage {
-		b = append(b, s.begin...)
-		b = append(b, `"choices":[],"usage":`...)
-		b = openai.AppendUsage(b, &s.usage)
-		b = openai.AppendEstimated(b, &s.usage)
-		b = append(b, "}\n\n"...)
+		usage = &s.usage
 	}
-	b = append(b, "data: [DONE]\n\n"...)
-	return s.out.SetBuffer(b)
+	return s.out.SetBuffer(openai.AppendStreamEnd(b, s.begin, usage))
 }
 
 // Flush implements Encoder.
@@ -183,9 +179,7 @@ func (s *Stream) Fail(e *agent.Error) (told bool) {
 	}
 	if !s.over {
 		s.over = true
-		b := append(s.out.Buffer(), "data: "...)
-		b = openai.AppendError(b, e)
-		s.out.SetBuffer(append(b, "\n\n"...))
+		s.out.SetBuffer(openai.AppendErrorEvent(s.out.Buffer(), e))
 	}
 	// When the client can't be reached there is nothing else to do.
 	s.out.Flush()

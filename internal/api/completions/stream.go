@@ -107,15 +107,11 @@ func (c *streamChoice) chunk(text []byte, finish string) error {
 func (s *stream) end() error {
 	s.over = true
 	api.SetFinished(s.w.Header(), openai.RoundCost(s.usage.CostUSD()), &s.last, true)
-	b := s.out.Buffer()
+	var usage *agent.Usage
 	if s.req.IncludeUsage {
-		b = append(b, s.head...)
-		b = append(b, `"choices":[],"usage":`...)
-		b = openai.AppendUsage(b, &s.usage)
-		b = openai.AppendEstimated(b, &s.usage)
-		b = append(b, "}\n\n"...)
+		usage = &s.usage
 	}
-	if err := s.out.SetBuffer(append(b, "data: [DONE]\n\n"...)); err != nil {
+	if err := s.out.SetBuffer(openai.AppendStreamEnd(s.out.Buffer(), s.head, usage)); err != nil {
 		return err
 	}
 	return s.out.Flush()
@@ -129,9 +125,7 @@ func (s *stream) fail(e *agent.Error) (told bool) {
 	}
 	if !s.over {
 		s.over = true
-		b := append(s.out.Buffer(), "data: "...)
-		b = openai.AppendError(b, e)
-		s.out.SetBuffer(append(b, "\n\n"...))
+		s.out.SetBuffer(openai.AppendErrorEvent(s.out.Buffer(), e))
 	}
 	// A client that can't be reached can't be told, and nothing else can be done about it.
 	s.out.Flush()

@@ -8,7 +8,7 @@
 //   - check.go, sampling.go, metadata.go: checks of single fields
 //   - image.go, file.go: images and files in a request
 //   - tools.go, custom.go, format.go: tools, custom tools, and the form of the answer
-//   - append.go, usage.go: pieces of an answer
+//   - append.go, usage.go, stream.go: pieces of an answer, and how a stream of chunks ends
 //
 // A request is read leniently: unknown fields are ignored, null is the same as absent, and a
 // request is refused only when its answer would be something other than what was asked for. What
