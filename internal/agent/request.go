@@ -330,10 +330,19 @@ func (r *Request) SystemText() string {
 	var texts []string
 	for i := range r.Messages {
 		if m := &r.Messages[i]; m.Role == System {
-			texts = append(texts, m.Text())
+			texts = append(texts, m.SystemName()+m.Text())
 		}
 	}
 	return strings.Join(texts, "\n")
+}
+
+// SystemName is what stands before the text of a system message that has a name, because all system text is one. Clients write
+// examples of a dialogue so, with messages of the system that are called example_user and example_assistant.
+func (m *Message) SystemName() string {
+	if m.Name == "" {
+		return ""
+	}
+	return m.Name + ": "
 }
 
 // Offered returns the tools that the model is shown: those of Tools that ToolChoice allows. The

@@ -81,6 +81,17 @@ func TestTheTextOfAMessageIsJoined(t *testing.T) {
 	}
 }
 
+func TestSystemTextNamesWhoSpeaksInAnExample(t *testing.T) {
+	req := Request{Messages: []Message{
+		{Role: System, Parts: []Part{{Text: "Translate."}}}, {Role: User, Parts: []Part{{Text: "not this"}}},
+		{Role: System, Name: "example_user", Parts: []Part{{Text: "Bon"}, {Text: "jour"}}},
+		{Role: System, Name: "example_assistant", Parts: []Part{{Text: "Good day"}}},
+	}}
+	if got := req.SystemText(); got != "Translate.\nexample_user: Bonjour\nexample_assistant: Good day" {
+		t.Errorf("the system text is %q", got)
+	}
+}
+
 func TestTokensAreEstimatedFromAllThatIsSent(t *testing.T) {
 	for size, want := range map[int]int64{0: 0, 1: 1, 4: 1, 5: 2, 400: 100} {
 		if got := EstimateTokens(size); got != want {

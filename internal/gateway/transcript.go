@@ -145,7 +145,7 @@ func brings(messages []agent.Message, calls []string) bool {
 
 // resultsFor collects the results of calls from the transcript: the last one of each. A call without one gets an error result, so
 // that the model can go on: upstream waits for all of them. What the user says along with the results goes with the last of them,
-// because upstream takes only results then.
+// because upstream takes only results then, and with it who says it, where the client tells.
 //
 // calls is not empty. The order of the results is that of calls, whatever order the client has them in.
 func resultsFor(calls []string, messages []agent.Message) []agent.ToolResult {
@@ -172,8 +172,11 @@ func resultsFor(calls []string, messages []agent.Message) []agent.ToolResult {
 		if len(last.Said) > 0 {
 			last.Said = append(last.Said, agent.Part{Text: "\n\n"})
 		}
-		if m.Role == agent.System {
+		switch {
+		case m.Role == agent.System:
 			last.Said = append(last.Said, agent.Part{Text: systemSays})
+		case m.Name != "":
+			last.Said = append(last.Said, agent.Part{Text: m.Name + " says:\n"})
 		}
 		last.Said = append(last.Said, m.Parts...)
 	}

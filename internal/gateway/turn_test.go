@@ -245,6 +245,16 @@ func TestAUserMessageGoesWithTheLastResult(t *testing.T) {
 	wantResults(t, fake.Runs()[0], "call_1 error=false a", "call_2 error=false b, and the user says hurry")
 }
 
+func TestWhoSpeaksAlongWithAResultIsNamed(t *testing.T) {
+	fake := twoCalls()
+	c := newChat(t, newGateway(t, fake)).user("what is there?")
+	c.must(agent.ResumeNew, "let me see ")
+	c.result("call_1", "a").result("call_2", "b").user("hurry").user("wait")
+	c.history[len(c.history)-1].Name = "Bob"
+	c.must(agent.ResumeParked, "seen")
+	wantResults(t, fake.Runs()[0], "call_1 error=false a", "call_2 error=false b, and the user says hurry\n\nBob says:\nwait")
+}
+
 func TestTheSameResultsTwiceAtOnceResumeOnce(t *testing.T) {
 	fake := twoCalls()
 	c := newChat(t, newGateway(t, fake)).user("what is there?")

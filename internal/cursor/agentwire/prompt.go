@@ -25,7 +25,7 @@ func (p *prompt) text() []byte { return p.buf[headroom:] }
 
 // render turns a request into the one user message that opens a run.
 //
-// A new conversation of nothing but user messages is passed on as it is. Everything else is written in
+// A new conversation of nothing but user messages without names is passed on as it is. Everything else is written in
 // sections, in this order:
 //
 //	<system_instructions>   the client's system text and what the request asks of the answer
@@ -110,6 +110,7 @@ func (w *promptWriter) system(messages []agent.Message, req *agent.Request) {
 		// come later.
 		if messages[i].Role == agent.System && len(messages[i].Parts) > 0 {
 			open()
+			w.Text(messages[i].SystemName())
 			w.parts(messages[i].Parts)
 			w.Text("\n")
 		}
@@ -157,7 +158,7 @@ func (w *promptWriter) history(messages []agent.Message) {
 	for i := range messages {
 		switch m := &messages[i]; m.Role {
 		case agent.User:
-			w.element("user_message", m.Parts)
+			w.element("user_message", m)
 		case agent.Assistant:
 			w.assistant(m)
 		case agent.ToolRole:
@@ -177,15 +178,20 @@ func (w *promptWriter) hasHistory(messages []agent.Message) bool {
 	return false
 }
 
-// element writes one message between tags:
+// element writes one message between tags. Where several people or agents share a conversation, their client names who speaks,
+// and the model has to be told:
 //
-//	<user_message>
+//	<user_message name="Ada">
 //	What does go.mod say?
 //	</user_message>
-func (w *promptWriter) element(name string, parts []agent.Part) {
-	w.Own("<", name, ">\n")
-	w.parts(parts)
-	w.Own("\n</", name, ">\n")
+func (w *promptWriter) element(tag string, m *agent.Message) {
+	w.Own("<", tag)
+	if m.Name != "" {
+		w.Own(" name=", sections.Attribute(m.Name))
+	}
+	w.Own(">\n")
+	w.parts(m.Parts)
+	w.Own("\n</", tag, ">\n")
 }
 
 // assistant writes a message of the model: its text, and then each of its calls. The arguments are JSON
@@ -197,7 +203,7 @@ func (w *promptWriter) element(name string, parts []agent.Part) {
 //	</tool_call>
 func (w *promptWriter) assistant(m *agent.Message) {
 	if len(m.Parts) > 0 {
-		w.element("assistant_message", m.Parts)
+		w.element("assistant_message", m)
 	}
 	for _, c := range m.Calls {
 		if w.called == nil {
@@ -227,13 +233,20 @@ func (w *promptWriter) result(m *agent.Message) {
 	w.Own("\n</tool_result>\n")
 }
 
-// ask writes what is asked now. Tags set it off from history or system text, if there are any. Messages
-// of other roles among them are in the history already.
+// ask writes what is asked now. Tags set it off from history or system text, if there are any. Several messages are one, unless
+// they say who speaks: then each has tags of its own. Messages of other roles among them are in the history already.
 func (w *promptWriter) ask(messages []agent.Message) {
 	// A clone: the messages belong to the request.
 	messages = slices.DeleteFunc(slices.Clone(messages), func(m agent.Message) bool { return m.Role != agent.User })
 	if len(messages) == 0 {
 		w.Own(continueText)
+		return
+	}
+	if slices.ContainsFunc(messages, func(m agent.Message) bool { return m.Name != "" }) {
+		w.tagged = true
+		for i := range messages {
+			w.element("user_message", &messages[i])
+		}
 		return
 	}
 	if w.tagged {

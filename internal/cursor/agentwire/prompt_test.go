@@ -15,7 +15,7 @@ import (
 
 // TestPrompts renders the conversations of testdata/prompts. A line of a conversation is a message:
 //
-//	system|user|assistant TEXT      with image NAME in place of TEXT for a picture
+//	system|user|assistant TEXT      with image NAME in place of TEXT for a picture; user/Ada TEXT is said by Ada
 //	call ID TOOL JSON               the assistant's, added to its message
 //	result ID TEXT, failed ID TEXT  of a tool
 //	new                             what follows is new to a conversation that upstream has
@@ -43,6 +43,7 @@ func requestOf(t *testing.T, lines string) *agent.Request {
 	roles := map[string]agent.Role{"system": agent.System, "user": agent.User, "assistant": agent.Assistant}
 	for line := range strings.Lines(lines) {
 		verb, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		verb, speaker, _ := strings.Cut(verb, "/")
 		switch verb {
 		case "system", "user", "assistant":
 			part := agent.Part{Text: rest}
@@ -56,7 +57,7 @@ func requestOf(t *testing.T, lines string) *agent.Request {
 			if text, err := strconv.Unquote(rest); err == nil {
 				part.Text = text
 			}
-			req.Messages = append(req.Messages, agent.Message{Role: roles[verb], Parts: []agent.Part{part}})
+			req.Messages = append(req.Messages, agent.Message{Role: roles[verb], Name: speaker, Parts: []agent.Part{part}})
 		case "call":
 			f := strings.SplitN(rest, " ", 3)
 			call := agent.ToolCall{ID: f[0], Name: f[1], Arguments: json.RawMessage(f[2])}
