@@ -252,12 +252,16 @@ func (it *Item) encode(responseID string, index int) (jsontext.Value, error) {
 }
 
 // text is an item of an unknown type as text for the model: its JSON without its id, which means nothing, so that it is
-// the same after it was stored.
-func (it *Item) text() string {
+// the same after it was stored, and without the members named besides.
+func (it *Item) text(besides ...string) string {
 	// The type first, as encode writes it: text before and after a response was stored must be the
 	// same, for the digest of the conversation.
 	first := []member{{"type", openai.Encode(it.wire.Type)}}
-	rest, err := members(it.raw, []member{{name: "id"}, first[0]})
+	without := []member{{name: "id"}, first[0]}
+	for _, name := range besides {
+		without = append(without, member{name: name})
+	}
+	rest, err := members(it.raw, without)
 	if err != nil {
 		return wellFormed(it.raw)
 	}

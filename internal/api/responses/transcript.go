@@ -45,6 +45,8 @@ var itemTypes = map[string]func(t *transcript, it *Item) error{
 	"shell_call_output":       (*transcript).shellCallOutput,
 	"apply_patch_call":        (*transcript).patchCall,
 	"apply_patch_call_output": (*transcript).patchCallOutput,
+	"computer_call_output":    (*transcript).screenshot,
+	"image_generation_call":   (*transcript).generatedImage,
 	compactionType:            (*transcript).compaction,
 	// Upstream has no field for earlier thinking, ours or another's, sealed or not.
 	"reasoning": (*transcript).nothing,
