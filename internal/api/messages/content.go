@@ -2,6 +2,7 @@ package messages
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"strconv"
@@ -160,6 +161,8 @@ func (c *conversation) parts(list []agent.Part, blocks content, param string) ([
 //	search_result                  its text in a tag
 //	tool_reference                 a sentence, and the tool is offered
 //	thinking, redacted_thinking    nothing
+//	image_url, input_image         an image, as in OpenAI's APIs
+//	container_upload               an error: the file is not here
 //	anything else                  its JSON, but for what is encrypted
 func (c *conversation) block(list []agent.Part, b *wireBlock, param string) ([]agent.Part, error) {
 	switch b.Type {
@@ -188,6 +191,11 @@ func (c *conversation) block(list []agent.Part, b *wireBlock, param string) ([]a
 		// It was never part of the answer, and upstream has no place for it, ours or another's. That it is not looked at
 		// is also why it can't cost a parked run.
 		return list, nil
+	case "image_url", "input_image":
+		image, err := c.openAIImage(b, param+".image_url")
+		return append(list, agent.Part{Image: image}), err
+	case "container_upload":
+		return nil, noFiles(param + ".file_id")
 	}
 	return append(list, agent.Part{Text: readable(b.span.cut(c.data))}), nil
 }
@@ -249,6 +257,24 @@ func (b *wireBlock) image(param string) (*agent.Image, error) {
 		return nil, openai.Missing(param + ".type")
 	}
 	return nil, openai.OneOf(param+".type", source.Type, "base64", "url")
+}
+
+// openAIImage reads an image in the form of OpenAI's APIs, which clients that speak both mix up with that of this one: its JSON would
+// tell the model nothing, in as many tokens as its base64 has. The address may be a data URL.
+//
+//	{"type": "image_url", "image_url": {"url": "https://…"}}
+//	{"type": "input_image", "image_url": "https://…"}
+func (c *conversation) openAIImage(b *wireBlock, param string) (*agent.Image, error) {
+	var w struct {
+		ImageURL openai.StringOr[struct {
+			URL string `json:"url"`
+		}] `json:"image_url"`
+	}
+	// Rare enough to be decoded a second time, and not to make each block larger.
+	if err := openai.DecodeOwn(b.span.cut(c.data), &w); err != nil || w.ImageURL.IsZero() {
+		return nil, agent.ParamError(agent.InvalidType, param, "'%s' is no image. Send {\"type\": \"image\", \"source\": {…}} with the image in base64, or its address.", param)
+	}
+	return openai.Image(cmp.Or(w.ImageURL.String, w.ImageURL.Other.URL), param), nil
 }
 
 // noFiles is the error of a reference to an uploaded file.

@@ -234,7 +234,7 @@ func (c *conversation) assistant(blocks content, param string) error {
 		switch b.Type {
 		case "tool_use":
 			err = c.call(&m, b, at)
-		case "image", "document":
+		case "image", "document", "image_url", "input_image":
 			err = agent.ParamError(agent.InvalidValue, at+".type", "Images and documents are only allowed in messages of the user and in tool results.")
 		default:
 			m.Parts, err = c.block(m.Parts, b, at)

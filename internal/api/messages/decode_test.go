@@ -66,6 +66,11 @@ func TestDecodeRefuses(t *testing.T) {
 		{block(`{"type":"document","source":{"type":"scroll"}}`), agent.InvalidValue, "messages[1].content[0].source.type"},
 		{block(`{"type":"document","source":{"type":"content","content":[{"type":"document"}]}}`), agent.InvalidValue, "messages[1].content[0].source.content[0].type"},
 		{block(`{"type":"document","source":{"type":"content","content":[{"type":"image","source":{}}]}}`), agent.MissingParameter, "messages[1].content[0].source.content[0].source.type"},
+		{block(`{"type":"image_url"}`), agent.InvalidType, "messages[1].content[0].image_url"},
+		{block(`{"type":"input_image","image_url":7}`), agent.InvalidType, "messages[1].content[0].image_url"},
+		{block(`{"type":"image_url","image_url":{"url":"ftp://x"}}`), agent.InvalidValue, "messages[1].content[0].image_url"},
+		{block(`{"type":"container_upload","file_id":"f"}`), agent.UnsupportedValue, "messages[1].content[0].file_id"},
+		{said(`{"type":"image_url","image_url":"https://x"}`), agent.InvalidValue, "messages[1].content[0].type"},
 		{block(`{"type":"tool_result"}`), agent.MissingParameter, "messages[1].content[0].tool_use_id"},
 		{result(`{"type":"document","source":{"type":"url"}}`), agent.UnsupportedValue, "messages[2].content[0].content[0].source.type"},
 		{block(`{"type":"tool_result","tool_use_id":"c","content":{"temperature":20}}`), agent.InvalidType, "messages[1].content[0].content"},
@@ -227,6 +232,23 @@ func TestDocumentsInBase64(t *testing.T) {
 		part := req.Messages[0].Parts[1]
 		if (part.File != nil) != isPDF || isPDF && part.File.Param != "messages[0].content[0].source.data" || !isPDF && part.Text != "Hi" {
 			t.Errorf("%s became %+v", data, part)
+		}
+	}
+}
+
+// An image in the form of OpenAI's APIs is one, also where a client has put it into a tool's result.
+func TestImagesInOpenAIsForm(t *testing.T) {
+	for _, image := range []string{`{"type":"image_url","image_url":{"url":"https://x/a.png"}}`, `{"type":"input_image","image_url":"https://x/a.png","detail":"high"}`} {
+		req, err := messages.Decode([]byte(`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[`+image+`]},
+			{"role":"assistant","content":[{"type":"tool_use","id":"c","name":"a","input":{}}]},
+			{"role":"user","content":[{"type":"tool_result","tool_use_id":"c","content":[`+image+`]}]}]}`), known.Sender{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range []int{0, 2} {
+			if parts := req.Messages[i].Parts; len(parts) != 1 || parts[0].Image == nil || parts[0].Image.URL != "https://x/a.png" {
+				t.Errorf("%s became %+v in message %d", image, parts, i)
+			}
 		}
 	}
 }
