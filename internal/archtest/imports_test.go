@@ -60,7 +60,7 @@ var arrows = map[string][]string{
 	"api/kept":                    {"agent", "api/openai", "store"},
 	"api/messages":                {"agent", "api", "api/known", "api/openai", "sse", "store/seal"},
 	"api/completions":             {"agent", "api", "api/openai", "sse"},
-	"api/models":                  {"agent", "api", "gateway/catalog"},
+	"api/models":                  {"agent", "api", "api/openai", "gateway/catalog"},
 	"api/responses":               {"agent", "api", "api/known", "api/openai", "sse"},
 	"api/responses/responsestest": {"api/published", "sse"},
 	"api/responses/service":       {"agent", "api", "api/kept", "api/known", "api/openai", "api/responses", "lru", "sse", "store", "store/seal"},

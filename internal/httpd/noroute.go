@@ -39,6 +39,7 @@ var unserved = []struct{ part, hint string }{
 	{"/openai/deployments/", "This is an address of Azure. Use an OpenAI client with a base URL that ends in /v1, and name the model in the body."},
 	{"/v1beta/", "This is an address of Gemini's API. Choose a provider that is compatible with OpenAI, with a base URL that ends in /v1."},
 	{"/engines/", "This address of OpenAI's has gone. Use /v1/completions, and name the model in the body."},
+	{"/v1/complete", "Anthropic's text completions have gone. Use /v1/messages."},
 	{"/embeddings", onlyText},
 	{"/images/", onlyText},
 	{"/audio/", onlyText},

@@ -72,6 +72,7 @@ func TestAWrongAddressIsToldWhatWasMeant(t *testing.T) {
 		"POST /v1/engines/composer-2.5/completions":              "Use /v1/completions",
 		"POST /v1/files":                                         "inside of the request",
 		"POST /v1/messages/batches":                              "one by one",
+		"POST /v1/complete":                                      "/v1/messages",
 		"POST /v1/threads/thread_1/runs":                         "Use /v1/responses",
 		"POST /v1/containers":                                    "the client runs them",
 		"POST /v1":                                               "as in /v1/chat/completions",

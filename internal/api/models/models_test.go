@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
@@ -89,6 +90,72 @@ func TestModels(t *testing.T) {
 		published.Valid(t, tc.published, w.Body.Bytes())
 		goldenJSON(t, tc.file, w.Body.Bytes())
 	}
+}
+
+// A client of Anthropic's API that goes through pages by hand comes to an end.
+func TestPagesOfAnthropicsList(t *testing.T) {
+	source := catalog.New(catalog.Config{Fetch: func(context.Context, agent.Secret) ([]catalog.Listed, error) {
+		return []catalog.Listed{{ID: "a"}, {ID: "b"}, {ID: "c"}}, nil
+	}})
+	whole := anthropic(t, source, "")
+	var all []string
+	for _, m := range whole.Data {
+		all = append(all, m.ID)
+	}
+	if len(all) < 3 || whole.HasMore {
+		t.Fatalf("the whole list is %+v", whole)
+	}
+	first, last := all[0], all[len(all)-1]
+	for query, want := range map[string]string{
+		"?limit=1000":                                strings.Join(all, " ") + " false",
+		"?limit=2":                                   all[0] + " " + all[1] + " true",
+		"?limit=1&after_id=" + first:                 all[1] + " true",
+		"?limit=2&after_id=" + all[len(all)-2]:       last + " false",
+		"?after_id=" + last:                          " false",
+		"?before_id=" + all[2] + "&limit=1":          all[1] + " true",
+		"?before_id=" + all[1] + "&limit=5":          first + " false",
+		"?after_id=" + first + "&before_id=" + first: " 400",
+		"?after_id=nobody":                           " 400",
+		"?limit=0":                                   " 400",
+		"?limit=x":                                   " 400",
+	} {
+		var got []string
+		page := anthropic(t, source, query)
+		for _, m := range page.Data {
+			got = append(got, m.ID)
+		}
+		end := fmt.Sprint(page.HasMore)
+		if page.status != 200 {
+			end = fmt.Sprint(page.status)
+		}
+		if text := strings.Join(got, " ") + " " + end; text != want {
+			t.Errorf("%s: %q, want %q", query, text, want)
+		}
+	}
+}
+
+// anthropicAnswer is the answer of GET /models in Anthropic's form.
+type anthropicAnswer struct {
+	Data []struct {
+		ID string `json:"id"`
+	} `json:"data"`
+	HasMore bool `json:"has_more"`
+	status  int
+}
+
+// anthropic asks for the list as a client of Anthropic's API does.
+func anthropic(t *testing.T, source models.Source, query string) (a anthropicAnswer) {
+	t.Helper()
+	r, w := httptest.NewRequestWithContext(t.Context(), "GET", "/models"+query, nil), httptest.NewRecorder()
+	r.Header.Set("anthropic-version", "2023-06-01")
+	if err := models.Routes(source, upstreams{})[0].Handle(w, r, &api.Call{Caller: agent.Caller{Owner: "k:1", CursorKey: agent.NewSecret("k")}}); err != nil {
+		openai.WriteError(w, err)
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil {
+		t.Fatal(err)
+	}
+	a.status = w.Code
+	return a
 }
 
 // TestNoModelIsListedThatNobodyCouldAnswerFor has the catalogue away, so that it matters whether upstream is.

@@ -68,8 +68,12 @@ func (h *handlers) list(w http.ResponseWriter, r *http.Request, call *api.Call) 
 		w.Header().Set("Warning", `199 composer-api "Cursor's catalogue can't be reached: these are Composer's own models, not those of your key"`)
 	}
 	if speaksAnthropic(r) {
+		page, err := anthropicList(models, r.URL.Query())
+		if err != nil {
+			return err
+		}
 		w.Header().Set("Request-Id", call.Origin.RequestID)
-		return writeJSON(w, anthropicList(models))
+		return writeJSON(w, page)
 	}
 	for _, m := range models {
 		list.Data = append(list.Data, openAIModel(m))
