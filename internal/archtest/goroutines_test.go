@@ -34,6 +34,7 @@ var goroutines = map[string]goroutine{
 	"cli serveCmd.serve 4":   {catches: "nothing", waits: "Server.Close ends it", why: "net/http catches what handlers do"},
 	"replica lease.begin":    {catches: "renew", waits: "Peers.Shutdown"},
 	"replica Peers.alive":    {catches: "nothing", waits: "the timer is stopped when the other replica has answered", why: "it only cancels a context"},
+	"cli newLogQueue":        {catches: "itself", waits: "logQueue.Close, for a second: the place that it writes to may take nothing any more"},
 	"cli bridgeCmd.Run":      {catches: "nothing", waits: "Server.Shutdown ends it", why: "net/http catches what handlers do"},
 	"cli Instance.sweep":     {catches: "sweepOnce", waits: "ShutDown"},
 	"keyring within":         {catches: "itself", waits: "within, or nobody: a keyring can't be interrupted, and it is asked once, at the start"},

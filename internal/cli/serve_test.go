@@ -19,6 +19,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"composer-api/internal/cli"
 )
@@ -254,6 +255,70 @@ func TestShutdownCutsStreamsOffAtTheEndOfTheGracePeriod(t *testing.T) {
 	s.exit = nil
 }
 
+// program is a command of composer-api in a process of its own.
+func program(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+	cmd.Args[0] = "composer-api" // see TestMain
+	cmd.Path, _ = exec.LookPath("composer-api")
+	cmd.Dir = t.TempDir()
+	return cmd
+}
+
+// A terminal in which somebody marks text or has pressed Ctrl-S takes no more lines, and a reader of a pipe may hang or end.
+func TestALogThatNobodyReadsHoldsUpNobody(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no such signals")
+	}
+	cmd := program(t, "serve", "--demo", "--addr=127.0.0.1:0")
+	stderr, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stderr.Close()
+	cmd.Stderr = w
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	// One byte at a time, so that nothing is read beyond the banner.
+	var printed string
+	for !strings.Contains(printed, "\n  next") {
+		one := make([]byte, 1)
+		if _, err := stderr.Read(one); err != nil {
+			t.Fatalf("%q: %v", printed, err)
+		}
+		printed += string(one)
+	}
+	url := regexp.MustCompile(`http://[0-9.:]+`).FindString(printed)
+	client := &http.Client{Timeout: 20 * time.Second} // a failure of this test, not its course
+	ask := func() {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/v1/models", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-Request-Id", strings.Repeat("x", 128)) // a long line
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bodyOf(t, resp); resp.StatusCode != http.StatusOK {
+			t.Fatalf("status %d", resp.StatusCode)
+		}
+	}
+	// A pipe holds 64 KiB.
+	for range 400 {
+		ask()
+	}
+	stderr.Close()
+	ask()
+	cmd.Process.Signal(os.Interrupt)
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestSignalsEndTheProcessWithExitCode0 has SIGHUP twice, as a program gets it whose terminal is closed: from the kernel and from
 // the shell.
 func TestSignalsEndTheProcessWithExitCode0(t *testing.T) {
@@ -265,10 +330,7 @@ func TestSignalsEndTheProcessWithExitCode0(t *testing.T) {
 	signal.Notify(caught, syscall.SIGHUP)
 	defer signal.Stop(caught)
 	for _, signals := range [][]os.Signal{{syscall.SIGTERM}, {os.Interrupt}, {syscall.SIGHUP, syscall.SIGHUP}} {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "serve", "--demo", "--addr=127.0.0.1:0")
-		cmd.Args[0] = "composer-api" // see TestMain
-		cmd.Path, _ = exec.LookPath("composer-api")
-		cmd.Dir = t.TempDir()
+		cmd := program(t, "serve", "--demo", "--addr=127.0.0.1:0")
 		stderr, err := cmd.StderrPipe()
 		if err != nil {
 			t.Fatal(err)
