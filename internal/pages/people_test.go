@@ -348,6 +348,20 @@ func TestAHostedKeySeesItsUsageAndNothingMore(t *testing.T) {
 	if page := ada.get("/usage").Body.String(); !strings.Contains(page, "<dd>2</dd>") {
 		t.Errorf("the account: %s", page)
 	}
+	// It has ended since: the API refuses it, and so does the page.
+	ended := store.Key{ID: firstID, Expires: h.now.Add(time.Minute)}
+	if err := h.store.ChangeKey(t.Context(), ended); err != nil {
+		t.Fatal(err)
+	}
+	if w := robot.get("/usage"); w.Code != 200 {
+		t.Errorf("a key that will expire: %d", w.Code)
+	}
+	h.now = ended.Expires
+	for _, path := range []string{"/usage", "/usage.csv", own[0]} {
+		if w := robot.get(path); w.Code != 403 || !strings.Contains(w.Body.String(), "expired") {
+			t.Errorf("a key that has expired sees %s: %d", path, w.Code)
+		}
+	}
 	ada.send("/keys/revoke", "id="+firstID)
 	if w := robot.get("/usage"); w.Code != 403 {
 		t.Errorf("a revoked key sees its usage: %d", w.Code)

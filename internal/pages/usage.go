@@ -11,6 +11,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
+	"composer-api/internal/hosted"
 	"composer-api/internal/hosted/keys"
 	"composer-api/internal/pages/session"
 	"composer-api/internal/store"
@@ -164,7 +165,8 @@ func (s *Site) mayLook(r *http.Request) (*session.Session, error) {
 	return who, s.stillGood(r, who)
 }
 
-// stillGood refuses the session of a hosted key that was revoked since.
+// stillGood refuses the session of a hosted key that was revoked or has expired since, as the API refuses the key itself. nil is
+// for a session of the whole account, too.
 func (s *Site) stillGood(r *http.Request, who *session.Session) error {
 	if who.KeyID == "" {
 		return nil
@@ -173,8 +175,11 @@ func (s *Site) stillGood(r *http.Request, who *session.Session) error {
 	if err != nil {
 		return session.Away(err)
 	}
-	if !key.Revoked.IsZero() {
+	switch hosted.KeyState(&key, s.cfg.Now()) {
+	case "revoked":
 		return agent.Errorf(agent.PermissionDenied, "This key was revoked. Log in with another, or with your Cursor key.")
+	case "expired":
+		return agent.Errorf(agent.PermissionDenied, "This key has expired. Log in with another, or with your Cursor key.")
 	}
 	return nil
 }
