@@ -122,7 +122,7 @@ func (s *Site) adminPage(w http.ResponseWriter, r *http.Request, status int, dat
 
 // fillOperation fills in what the page shows.
 //
-// It reads everything again for each page: three reads of the store, each with a bound.
+// It reads everything again for each page: four reads of the store, each with a bound.
 func (s *Site) fillOperation(r *http.Request, data *operation) error {
 	ctx := r.Context()
 	data.Figures, data.Limits, data.Recent, data.Draining = s.cfg.Live(), s.cfg.Limits, s.cfg.Failures(), s.cfg.Draining()

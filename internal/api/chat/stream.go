@@ -33,7 +33,7 @@ type Stream struct {
 	header header
 
 	out   *sse.Writer // nil until Accept
-	begin []byte      // a chunk up to its delta
+	begin []byte      // a chunk up to its choices
 	end   string      // a chunk from after its delta, of all chunks but the last ones
 	// usage is what the turn has reported; it is sent in the last chunk.
 	usage agent.Usage

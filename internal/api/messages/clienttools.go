@@ -81,11 +81,12 @@ var clientToolTypes = []clientToolType{
 	},
 }
 
-// The schema's commands differ between versions by undo_edit, which newer ones lack.
+// editorDescription is that of all versions of the text editor.
 const editorDescription = "Views, creates and edits text files. view shows a file with line numbers, or lists a folder; create writes a whole file; " +
 	"str_replace replaces a text that occurs exactly once; insert puts text after a line."
 
-// editorSchema has room for a further command.
+// editorSchema is the schema of the text editor, a format with one argument: the commands of the older versions that newer ones
+// lack, as JSON after a comma, or "".
 const editorSchema = `{"type":"object","properties":{` +
 	`"command":{"type":"string","enum":["view","create","str_replace","insert"%s]},` +
 	`"path":{"type":"string","description":"The absolute path of the file or folder."},` +

@@ -188,8 +188,8 @@ func (c *conversation) block(list []agent.Part, b *wireBlock, param string) ([]a
 		c.offered[b.ToolName] = true
 		return append(list, agent.Part{Text: "The tool " + b.ToolName + " can be called now."}), nil
 	case "thinking", "redacted_thinking":
-		// It was never part of the answer, and upstream has no place for it, ours or another's. That it is not looked at
-		// is also why it can't cost a parked run.
+		// Thinking was never part of the answer, and upstream has no place for it, whichever model it is of. Because it is not
+		// looked at, a client that changes it or leaves it out keeps its parked run.
 		return list, nil
 	case "image_url", "input_image":
 		image, err := c.openAIImage(b, param+".image_url")

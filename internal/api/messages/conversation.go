@@ -94,7 +94,7 @@ func (r *Request) setMessages(w *wireRequest) error {
 
 // add adds one message, which may become several: a user's message with two results and a text becomes three.
 //
-// An answer to content that can't be read would be one to an empty message.
+// Content that can't be read is an error: without it, the model would answer an empty message.
 func (c *conversation) add(m *wireMessage, param string) error {
 	if m.Content.wrong() {
 		return wrongContent(param + ".content")

@@ -9,8 +9,8 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// A Request is a decoded Messages request: what the gateway gets, and what only this surface needs.
-// The embedded request is what the gateway gets; the encoder reads the rest while the turn runs.
+// A Request is a decoded Messages request. The embedded request is what the gateway gets. The rest is for this surface alone, whose
+// encoder reads it while the turn runs.
 type Request struct {
 	agent.Request
 	// Stream asks for a stream.
@@ -213,10 +213,10 @@ func (r *Request) setOutput(w *wireRequest) error {
 	return nil
 }
 
-// setLimits reads the limits at which the answer is cut off. A limit of 0 tokens can only come with a count.
+// setLimits reads the limits at which the answer is cut off.
 func (r *Request) setLimits(w *wireRequest) error {
 	if w.MaxTokens != nil {
-		// A count takes the body of any request, and asks nothing of its limit.
+		// Only a count can come with a limit below 1, which means nothing for it: other requests were refused by checkMaxTokens.
 		r.MaxOutputTokens = max(int(*w.MaxTokens), 0)
 	}
 	var err error

@@ -10,8 +10,8 @@ import (
 )
 
 // A stream is the output of "stream": true. Each event has its type twice, after "event:" and in its data, because some
-// clients look at the one and some at the other. The bytes around a piece of text are the same for a whole block, so
-// a piece costs no allocation.
+// clients look at the one and some at the other. The bytes before a piece of text are the
+// same for a whole block, so they are made once, in before, and a piece costs no allocation.
 //
 //	event: message_start        data: {"type":"message_start","message":{"id":"msg_…",…,"content":[],…}}
 //	event: ping
@@ -22,8 +22,6 @@ import (
 //	event: message_stop
 //
 // One goroutine uses it, but for close. The SSE writer sends the keep-alives from a timer of its own.
-//
-// A block's delta has the same bytes before its text each time, so they are made once, in before.
 type stream struct {
 	w   http.ResponseWriter
 	opt Options
