@@ -10,9 +10,9 @@ import (
 // arguments collects the arguments of one call that were written as text, and gives each the
 // JSON type that the tool's schema allows. It belongs to one call and one goroutine.
 type arguments struct {
-	// schema is the tool's; nil allows any type. names keep the order in which the model wrote them.
+	// schema is the tool's, never nil; an empty one allows any type.
 	schema *schema
-	names  []string
+	names  []string // in the order in which the model wrote them first
 	values map[string]json.RawMessage
 }
 

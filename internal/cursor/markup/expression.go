@@ -111,7 +111,7 @@ func (a *arguments) cutValue(name, s string) (rest string) {
 }
 
 // begins reports whether next is an argument of its own, and not part of the value before it. A word that the schema
-// doesn't know only is when what stands before it is whole in itself: a number, or true, false or null.
+// doesn't know is one only if the value before it is whole in itself: a number, or true, false or null.
 func (a *arguments) begins(next, value string) bool {
 	return a.isKnown(next) || a.isName(next) && len(value) <= maxName && json.Valid([]byte(value))
 }

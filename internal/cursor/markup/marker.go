@@ -74,10 +74,9 @@ var (
 // beginning of a marker, and so how much is held back.
 const maxBlanks = 4
 
+// bars and underscores are the spellings of "|" and of "_".
 var (
-	// The spellings of "|" and of "_".
-	bars = []string{"|", "｜"}
-	// underscores are the two ways in which models write one.
+	bars        = []string{"|", "｜"}
 	underscores = []string{"_", "▁"}
 )
 
@@ -236,9 +235,9 @@ var barred = []string{
 }
 
 // IsMarker reports whether text, which begins with "<", begins with a marker of calls or results,
-// or with what a model could take for one: in any case, and with any spacing. It is wider than the
-// shapes, because it guards our prompts against text of clients, where a marker too many is taken
-// for one does no harm. text must not be empty. It allocates for the name alone, which is short.
+// or with what a model could take for one: in upper or lower case, and with any spacing. It takes more for a marker
+// than the shapes do, because it guards our prompts against text of clients, where that does no harm. text must not be empty. It
+// allocates for the name alone, which is short.
 func IsMarker(text []byte) bool {
 	text, ok := afterBar(text[1:])
 	if !ok {

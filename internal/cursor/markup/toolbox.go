@@ -10,7 +10,8 @@ import (
 type toolbox struct {
 	tools []agent.Tool
 	index *agent.ToolIndex
-	// schemas are filled as they are asked for; a tool without a schema has nil there.
+	// schemas are filled as they are asked for. A tool without a schema, or with one that can't be read, has an empty one. The key nil
+	// is for all tools that nobody knows.
 	schemas map[*agent.Tool]*schema
 }
 

@@ -50,8 +50,7 @@ func WriteCall(w Writer, name string, arguments json.RawMessage) {
 
 // A pair is one member of a JSON object.
 type pair struct {
-	// name is as it was written, and escaped when the object is.
-	name  string
+	name  string // decoded
 	value json.RawMessage
 }
 
