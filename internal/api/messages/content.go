@@ -40,8 +40,9 @@ func (c content) wrong() bool { return len(c) == 1 && c[0].Type == noContent }
 // wireBlock is a block of any type. Which fields matter depends on the type. Its span is where it stands in the body.
 type wireBlock struct {
 	blockFields
-	// span is empty for the one block that a plain string stands for.
-	span span
+	// span is zero for the one block that a plain string stands for. Of a block that we know nothing better of than its JSON, the JSON
+	// is cut out by it.
+	span openai.Span
 }
 
 // blockFields are the members of a block, of any type:
@@ -78,16 +79,6 @@ type wireSource struct {
 	Content   content `json:"content"`
 }
 
-// A span is where a value stands in what is being decoded. Blocks that we know nothing better of than their JSON are cut
-// out afterwards: to keep the JSON of every block would double the cost of a long prompt.
-type span struct{ start, end int64 }
-
-// cut is the value, an object, out of the body that it was decoded from.
-func (s span) cut(data []byte) []byte {
-	value := data[s.start:s.end]
-	return value[bytes.IndexByte(value, '{'):] // a comma and space may stand before it
-}
-
 // UnmarshalJSONFrom implements json.UnmarshalerFrom. See content for the forms.
 func (c *content) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	*c = nil
@@ -113,11 +104,11 @@ func (b *wireBlock) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	case '"':
 		return json.UnmarshalDecode(d, &b.Text)
 	}
-	b.span.start = d.InputOffset()
+	b.span.Start = d.InputOffset()
 	if err := json.UnmarshalDecode(d, &b.blockFields); err != nil {
 		return err
 	}
-	b.span.end = d.InputOffset()
+	b.span.End = d.InputOffset()
 	return nil
 }
 
@@ -136,7 +127,7 @@ func (c content) size() int {
 }
 
 // isObject reports whether the block was sent as one, and not as a plain text or null.
-func (b *wireBlock) isObject() bool { return b.span.end > 0 }
+func (b *wireBlock) isObject() bool { return b.span.End > 0 }
 
 // parts appends the content of the blocks to list. param is their path. Errors are *agent.Error.
 //
@@ -197,7 +188,7 @@ func (c *conversation) block(list []agent.Part, b *wireBlock, param string) ([]a
 	case "container_upload":
 		return nil, noFiles(param + ".file_id")
 	}
-	return append(list, agent.Part{Text: readable(b.span.cut(c.data))}), nil
+	return append(list, agent.Part{Text: readable(b.span.Cut(c.data))}), nil
 }
 
 // encrypted begins the names of members that only Anthropic's servers can read: encrypted_content, encrypted_index, …. A page that
@@ -271,7 +262,7 @@ func (c *conversation) openAIImage(b *wireBlock, param string) (*agent.Image, er
 		}] `json:"image_url"`
 	}
 	// Rare enough to be decoded a second time, and not to make each block larger.
-	if err := openai.DecodeOwn(b.span.cut(c.data), &w); err != nil || w.ImageURL.IsZero() {
+	if err := openai.DecodeOwn(b.span.Cut(c.data), &w); err != nil || w.ImageURL.IsZero() {
 		return nil, agent.ParamError(agent.InvalidType, param, "'%s' is no image. Send {\"type\": \"image\", \"source\": {…}} with the image in base64, or its address.", param)
 	}
 	return openai.Image(cmp.Or(w.ImageURL.String, w.ImageURL.Other.URL), param), nil

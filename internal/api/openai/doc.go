@@ -3,8 +3,8 @@
 // they spell the same way.
 //
 //   - errors.go: the one table from [agent.Code] to status, type and code, and the error body
-//   - decode.go, bound.go: lenient JSON decoding whose errors name the field at fault, and its
-//     limits
+//   - decode.go, bound.go, span.go: lenient JSON decoding whose errors name the field at fault, its limits, and where a value stood
+//     in what was decoded
 //   - check.go, sampling.go, metadata.go: checks of single fields
 //   - image.go, file.go: images and files in a request
 //   - tools.go, custom.go, format.go: tools, custom tools, and the form of the answer

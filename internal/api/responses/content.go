@@ -22,7 +22,7 @@ type content []wirePart
 // A wirePart is a part of content. In a list a plain string is a part, too.
 type wirePart struct {
 	partFields
-	span span           // where it stands in the item's own bytes, once they were cut
+	span openai.Span    // where it stands in the item's own bytes, once they were cut
 	raw  jsontext.Value // as it was sent; nil for a part that was a plain text
 }
 
@@ -76,12 +76,12 @@ func (p *wirePart) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		return json.UnmarshalDecode(d, &p.Text)
 	}
 	// InputOffset is where the value ends that was read last, so blanks and a comma may lie before
-	// the part; the span's cut trims them.
-	p.span.start = d.InputOffset()
+	// the part; Span.Cut trims them.
+	p.span.Start = d.InputOffset()
 	if err := json.UnmarshalDecode(d, &p.partFields); err != nil {
 		return err
 	}
-	p.span.end = d.InputOffset()
+	p.span.End = d.InputOffset()
 	if p.File != nil {
 		p.FileInput, p.File = *p.File, nil
 	}
@@ -93,8 +93,8 @@ func (p *wirePart) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 func (c content) cut(data []byte, start int64) {
 	for i := range c {
 		p := &c[i]
-		if p.raw = p.span.cut(data); p.raw != nil {
-			p.span = span{p.span.end - int64(len(p.raw)) - start, p.span.end - start}
+		if p.raw = p.span.Cut(data); p.raw != nil {
+			p.span = openai.Span{Start: p.span.End - int64(len(p.raw)) - start, End: p.span.End - start}
 		}
 	}
 }

@@ -26,7 +26,7 @@ import (
 // which the store and lists repeat. A copy shares the memory of both.
 type Item struct {
 	// span is where the item stands in what was decoded. raw is cut out by it.
-	span  span
+	span  openai.Span
 	raw   jsontext.Value // as it was sent; nil for input that is a plain string
 	wire  wireItem
 	param string // where it stands in the request
@@ -64,28 +64,13 @@ func (it *Item) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		*it = textItem(text)
 		return err
 	}
-	it.span.start = d.InputOffset()
+	it.span.Start = d.InputOffset()
 	if err := json.UnmarshalDecode(d, &it.wire); err != nil {
 		return err
 	}
-	it.span.end = d.InputOffset()
+	it.span.End = d.InputOffset()
 	it.inferType()
 	return nil
-}
-
-// A span is the position of a value in what is being decoded. What a client sent is kept by
-// cutting it out afterwards: decoding every value twice, once as raw JSON and once into fields,
-// would double the cost of a long prompt. Positions are those of the decoder: bytes from the
-// beginning of what is decoded.
-type span struct{ start, end int64 }
-
-// cut is the value, an object, out of data; nil for an empty span.
-func (s span) cut(data []byte) jsontext.Value {
-	if s.end == 0 {
-		return nil
-	}
-	value := data[s.start:s.end]
-	return value[bytes.IndexByte(value, '{'):] // a comma and space may stand before it
 }
 
 // The types of items that are handled specially.
@@ -105,9 +90,9 @@ func textItem(text string) Item {
 func cut(items []Item, data []byte) {
 	for i := range items {
 		it := &items[i]
-		it.raw = it.span.cut(data)
-		it.wire.Content.cut(data, it.span.end-int64(len(it.raw)))
-		it.span = span{}
+		it.raw = it.span.Cut(data)
+		it.wire.Content.cut(data, it.span.End-int64(len(it.raw)))
+		it.span = openai.Span{}
 	}
 }
 
@@ -116,7 +101,7 @@ func (it *Item) own() (size int, ok bool) {
 	it.raw = it.raw.Clone()
 	for i := range it.wire.Content {
 		p := &it.wire.Content[i]
-		p.raw = p.span.cut(it.raw)
+		p.raw = p.span.Cut(it.raw)
 	}
 	// An estimate of the memory: the texts lie in raw, as far as they have no escapes.
 	parts, tools := len(it.wire.Content)+len(it.wire.Output), len(it.wire.Tools)
