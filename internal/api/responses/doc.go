@@ -9,11 +9,12 @@
 //
 // The parts:
 //
-//   - request.go: the request's fields; echo.go: what the response repeats of them; items.go and content.go: what is in input; transcript.go and turn.go: items
-//     become the messages of an agent.Request.
+//   - request.go: the request's fields; echo.go: what the response repeats of them; items.go and content.go: what is in input;
+//     transcript.go and turn.go: items become the messages of an agent.Request.
 //   - chatfields.go: parameters of chat completions that this API does not have, and what to send in their place.
 //   - tools.go, toolchoice.go: the client's tools under the names that the model sees, and back.
-//   - localtools.go: the tools that OpenAI has defined and the client runs; pictures.go: what those that it runs itself have left in a history.
+//   - localtools.go: the tools that OpenAI has defined and the client runs; pictures.go: what tools that OpenAI runs itself have left in
+//     a history.
 //   - response.go, output.go: the response object and its items; encoder.go: events become a response; stream.go: each
 //     step of that becomes an event on the wire; answer.go: all that as the answer to an HTTP request.
 //   - resource.go: items as the API lists them; conversation.go: requests about conversations.

@@ -186,7 +186,7 @@ func (it *item) summaryText() summaryText {
 //	fc_X0001     its second, a call
 //	msg_Xi000    its first input item
 //
-// The part after the prefix is the index in base 36.
+// The last four characters are the index in base 36, or for an input item the "i" and three.
 
 const (
 	// responseIDPrefix begins a response's id. Like the prefixes above it is part of what is stored.
