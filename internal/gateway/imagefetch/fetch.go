@@ -61,6 +61,9 @@ const (
 	largePerOwner = 2
 )
 
+// maxHeader bounds the header of an answer, in bytes. net/http's own bound is 10 MB, and 64 hosts may answer at once.
+const maxHeader = 64 << 10
+
 // A Fetcher prepares images. It may be used concurrently and keeps nothing between requests.
 //
 // The gates are entered in the order fetching, large, shrinking, and left in the reverse order. Nobody waits for an earlier one
@@ -99,7 +102,7 @@ func New(cfg Config) *Fetcher {
 	f.client = &http.Client{
 		// No Proxy: the transport's zero value asks no variable.
 		CheckRedirect: f.checkRedirect,
-		Transport:     &http.Transport{DialContext: f.dial, DisableKeepAlives: true, ForceAttemptHTTP2: true},
+		Transport:     &http.Transport{DialContext: f.dial, DisableKeepAlives: true, ForceAttemptHTTP2: true, MaxResponseHeaderBytes: maxHeader},
 	}
 	return f
 }

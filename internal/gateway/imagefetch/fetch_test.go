@@ -95,6 +95,10 @@ func site(t *testing.T) (url string, hits *atomic.Int64) {
 		w.Header().Set("Content-Type", "image/png")
 		io.WriteString(w, "<html>")
 	})
+	serve("/headers", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Long", strings.Repeat("x", 100<<10))
+		io.WriteString(w, small)
+	})
 	serve("/svg", content("<svg xmlns='http://www.w3.org/2000/svg'/>"))
 	serve("/empty", content(""))
 	serve("/redirect", http.RedirectHandler("/a.png", http.StatusFound).ServeHTTP)
@@ -150,6 +154,7 @@ func TestFetchRefuses(t *testing.T) {
 	url, _ := site(t)
 	for path, want := range map[string]string{
 		"/none":       "its server answered 404",
+		"/headers":    "it can't be reached",
 		"/too-large":  "it is larger than 20 MB",
 		"/endless":    "it is larger than 20 MB",
 		"/megapixels": "it has more than 50 megapixels",
