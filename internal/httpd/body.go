@@ -51,7 +51,7 @@ func (s *Server) openBody(w *response, r *http.Request, route api.Route, owner s
 	within := http.MaxBytesReader(w.ResponseWriter, r.Body, s.cfg.MaxBody)
 	plain, err := decompress(within, r.Header.Get("Content-Encoding"))
 	if err != nil {
-		return nil, s.bodyError(err, true)
+		return nil, err
 	}
 	b := &body{server: s, plain: plain, left: s.cfg.MaxBody, under: within, control: w.control, started: time.Now()}
 	if !route.Form {
@@ -84,21 +84,41 @@ func isForm(contentType string) bool {
 	return err == nil && mediaType == "application/x-www-form-urlencoded"
 }
 
-// decompress returns a reader of the decompressed body. The bound on the decompressed size is body's.
+// decompress returns a reader of the decompressed body, which reads nothing yet. The bound on the decompressed size is body's, and so
+// is the time that a client may take.
 func decompress(r io.Reader, encoding string) (io.Reader, error) {
 	switch strings.ToLower(strings.TrimSpace(encoding)) {
 	case "", "identity":
 		return r, nil
 	case "gzip", "x-gzip":
-		return gzip.NewReader(r)
+		return &opened{under: r, open: func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }}, nil
 	case "deflate":
-		return inflate(r)
+		return &opened{under: r, open: inflate}, nil
 	case "zstd":
 		// With concurrency 1 there is no goroutine, so nothing to close. The window bounds how much memory
 		// a small body can make us use.
 		return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxZstdWindow))
 	}
 	return nil, agent.Errorf(agent.UnsupportedMediaType, "The content encoding %q is not supported. Send the body as it is, or with gzip, deflate or zstd.", openai.Clip(encoding))
+}
+
+// opened is a decompressor that is made with the first read: making one reads the head of what is compressed, and waits for it.
+type opened struct {
+	under io.Reader // compressed
+	open  func(io.Reader) (io.Reader, error)
+	plain io.Reader // nil before the first read
+}
+
+// Read implements io.Reader. It is not called again after an error.
+func (o *opened) Read(p []byte) (int, error) {
+	if o.plain == nil {
+		plain, err := o.open(o.under)
+		if err != nil {
+			return 0, err
+		}
+		o.plain = plain
+	}
+	return o.plain.Read(p)
 }
 
 // maxZstdWindow is the window that RFC 8878 asks every decoder to support, in bytes.

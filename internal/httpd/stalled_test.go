@@ -98,6 +98,35 @@ func TestABodyThatDripsGivesItsTurnBack(t *testing.T) {
 	})
 }
 
+// A decompressor reads a header before anybody asks for a byte of the body.
+func TestACompressedBodyThatNeverComesGivesItsTurnBack(t *testing.T) {
+	for _, encoding := range []string{"gzip", "deflate", "zstd"} {
+		synctest.Test(t, func(t *testing.T) {
+			s, l := newServer(httpd.Config{MaxRequests: 1}), memnet.Listen()
+			go s.Serve(l)
+			conn := dial(t, l)
+			start := time.Now()
+			fmt.Fprintf(conn, "POST /v1/chat/completions HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Encoding: %s\r\nContent-Length: 100\r\n\r\n", key, encoding)
+			// Without the deadline that this test is for, nothing would ever come.
+			conn.SetReadDeadline(start.Add(time.Hour))
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatalf("%s: %v", encoding, err)
+			}
+			text, _ := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if took := time.Since(start); resp.StatusCode != 400 || !strings.Contains(string(text), "too slowly") || took != 30*time.Second {
+				t.Errorf("%s: after %v status %d: %s", encoding, took, resp.StatusCode, text)
+			}
+			if w := do(t, s, exchange{"POST /v1/chat/completions", nil, hello}); w.Code != 200 {
+				t.Errorf("%s: the next request is answered %d %s", encoding, w.Code, w.Body)
+			}
+			conn.Close()
+			s.Shutdown(t.Context())
+		})
+	}
+}
+
 // The write deadline of the first answer must not count for the second request.
 func TestExpectContinueAfterTheConnectionRested(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
