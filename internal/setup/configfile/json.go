@@ -23,12 +23,14 @@ func decodeJSON(text string) (any, error) {
 		return nil, err
 	}
 	v.Standardize()
-	var tree any
-	return tree, unmarshal(v.Pack(), &tree)
+	return treeOf(v.Pack())
 }
 
-// unmarshal is json.Unmarshal; it is a function because decode functions return what it fills in.
-func unmarshal(data []byte, tree *any) error { return json.Unmarshal(data, tree) }
+// treeOf is JSON as the tree in which values of all three formats are compared.
+func treeOf(data []byte) (tree any, err error) {
+	err = json.Unmarshal(data, &tree)
+	return tree, err
+}
 
 // parseJSON parses a file whose root is an object, or a list if the path to an element of it is asked for. An empty text is
 // an empty one of these.

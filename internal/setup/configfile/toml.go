@@ -36,8 +36,7 @@ func decodeTOML(text string) (any, error) {
 	if tree == nil {
 		data = []byte("{}")
 	}
-	var same any
-	return same, unmarshal(data, &same)
+	return treeOf(data)
 }
 
 // A tomlPart is an assignment of the root, or a table from its header on.

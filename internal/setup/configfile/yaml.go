@@ -32,8 +32,7 @@ func decodeYAML(text string) (any, error) {
 	if tree == nil {
 		data = []byte("{}")
 	}
-	var same any
-	return same, unmarshal(data, &same)
+	return treeOf(data)
 }
 
 // A yamlFile is a file as lines, with the root's entries.
