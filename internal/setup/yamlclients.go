@@ -107,48 +107,31 @@ var goose = Client{
 			Name         string `json:"name"`
 			ContextLimit int    `json:"context_limit"`
 		}
-		type headers struct {
-			Authorization string `json:"Authorization"`
-		}
-		type provider struct {
-			Name              string   `json:"name"`
-			Engine            string   `json:"engine"`
-			DisplayName       string   `json:"display_name"`
-			Description       string   `json:"description"`
-			APIKeyEnv         string   `json:"api_key_env"`
-			BaseURL           string   `json:"base_url"`
-			Models            []model  `json:"models"`
-			Headers           *headers `json:"headers,omitempty"`
-			SupportsStreaming bool     `json:"supports_streaming"`
-		}
-		p := provider{
-			Name: "composer", Engine: "openai", DisplayName: "Composer", Description: "Cursor's Composer models", APIKeyEnv: keyVariable,
-			// Goose wants the whole address of the endpoint here, where others want the base.
-			BaseURL: g.base() + "/chat/completions", SupportsStreaming: true,
-		}
+		var models []model
 		for _, m := range g.Models {
-			p.Models = append(p.Models, model{m.ID, m.Context})
+			models = append(models, model{m.ID, m.Context})
+		}
+		// Each field is an edit of its own: the file is the provider's alone, so there is no key
+		// above them that could be set as a whole.
+		provider := []edit{
+			set("composer", "name"),
+			set("openai", "engine"),
+			set("Composer", "display_name"),
+			set("Cursor's Composer models", "description"),
+			set(keyVariable, "api_key_env"),
+			// The whole address of the endpoint, where other clients want the base.
+			set(g.base()+"/chat/completions", "base_url"),
+			set(models, "models"),
+			set(true, "supports_streaming"),
 		}
 		dir := m.configHome("goose")
 		// Only there the folder has the vendor's name in it.
 		if m.GOOS == "windows" {
 			dir = m.appData("Block", "goose", "config")
 		}
-		var edits []edit
-		// Each field is an edit of its own: the file is the provider's alone, so there is no key
-		// above them that could be set as a whole.
-		for _, e := range []struct {
-			name  string
-			value any
-		}{
-			{"name", p.Name}, {"engine", p.Engine}, {"display_name", p.DisplayName}, {"description", p.Description}, {"api_key_env", p.APIKeyEnv},
-			{"base_url", p.BaseURL}, {"models", p.Models}, {"supports_streaming", p.SupportsStreaming},
-		} {
-			edits = append(edits, set(e.value, e.name))
-		}
 		return target{
 			files: []file{
-				{dir + "/custom_providers/composer.json", configfile.JSON, edits},
+				{dir + "/custom_providers/composer.json", configfile.JSON, provider},
 				{dir + "/config.yaml", configfile.YAML, []edit{set("composer", "GOOSE_PROVIDER"), set(g.model(), "GOOSE_MODEL")}},
 			},
 			variables: []variable{{name: keyVariable, key: true}},
