@@ -2,7 +2,7 @@ package setup
 
 import "composer-api/internal/setup/configfile"
 
-// Claude Code takes its variables from the object "env" of its settings, too: code.claude.com/docs/en/settings. It asks for
+// claudeCode: code.claude.com/docs/en/settings. It takes its variables from the object "env" of its settings, too. It asks for
 // models by the names of Anthropic's unless each of its kinds of model is set. Its settings refer to no other variables, so
 // without a token the key has to be in ANTHROPIC_AUTH_TOKEN.
 var claudeCode = Client{

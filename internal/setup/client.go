@@ -11,8 +11,7 @@ import (
 // The sources of what the rows say stand beside them. Where a client's documentation and its code
 // differed, the code counted.
 type Client struct {
-	// Never changed: records are filed under it.
-	ID   string // what people type: "opencode"
+	ID   string // what people type: "opencode". It never changes, because records are filed under it
 	Name string // what it is called: "OpenCode"
 	// programs are its names on the PATH; the first that is there counts. None for an extension of an editor.
 	programs []string
@@ -54,6 +53,8 @@ type file struct {
 	edits  []edit
 }
 
+// An edit is a value to set in a file.
+//
 // Values are structs with JSON tags, so that what we write of each client stands in one place to
 // compare with its documentation.
 type edit struct {

@@ -17,8 +17,8 @@ type codexProvider struct {
 	ModelCatalogURL string `json:"model_catalog_url"`
 }
 
-// The provider's table is named "composer", and model_provider names it. The sandbox of the
-// headless run is read-only: the task needs no more than cat.
+// codex: developers.openai.com/codex/config-reference. The provider's table is named "composer", and model_provider names it. The
+// sandbox of the headless run is read-only: the task needs no more than cat.
 var codex = Client{
 	ID: "codex", Name: "Codex", programs: []string{"codex"},
 	target: func(m *Machine, g *Gateway) target {

@@ -42,8 +42,8 @@ type (
 	}
 )
 
-// Both names are read; a .jsonc file goes first when it is there. --auto lets tools run without a
-// question, which a run without a terminal could not answer.
+// openCode: opencode.ai/docs/config. Both names of its file are read; a .jsonc file goes first when it is there. --auto lets tools run
+// without a question, which a run without a terminal could not answer.
 var openCode = Client{
 	ID: "opencode", Name: "OpenCode", programs: []string{"opencode"},
 	target: func(m *Machine, g *Gateway) target {
@@ -53,7 +53,7 @@ var openCode = Client{
 	headless: &headless{args: func(prompt string) []string { return []string{"run", "--auto", prompt} }},
 }
 
-// Kilo has kept OpenCode's format, under a folder of its own.
+// kilo: kilo.ai/docs/cli. It has kept OpenCode's format, in a folder of its own.
 var kilo = Client{
 	ID: "kilo", Name: "Kilo CLI", programs: []string{"kilo", "kilocode"},
 	target: func(m *Machine, g *Gateway) target {

@@ -33,7 +33,7 @@ type Plan struct {
 	Conflicts []Conflict
 
 	// files are only those that change.
-	files  []planned
+	files  []plannedFile
 	record *record // what is to be kept; nil for an undo
 	keeps  bool    // an undo that leaves something of ours: its record stays
 	// Hides tokens; never nil.
@@ -42,8 +42,8 @@ type Plan struct {
 	state string
 }
 
-// A planned is what a file is to become.
-type planned struct {
+// A plannedFile is what a file is to become.
+type plannedFile struct {
 	path string // without links: a link in a folder for configuration stays a link
 	// The whole text of the file. A file that isn't there has "".
 	before, after string
@@ -80,7 +80,7 @@ func (p *Plan) Diff() string {
 
 // Writes reports whether there is anything to write: a file, or the end of a record of which nothing is left to undo.
 func (p *Plan) Writes() bool {
-	return slices.ContainsFunc(p.files, func(f planned) bool { return f.remove || f.after != f.before }) || p.record == nil && !p.keeps
+	return slices.ContainsFunc(p.files, func(f plannedFile) bool { return f.remove || f.after != f.before }) || p.record == nil && !p.keeps
 }
 
 // Mask hides local tokens in a text.
@@ -182,13 +182,13 @@ func depth(format configfile.Format, text string, path configfile.Path) int {
 }
 
 // read reads a file that may not be there.
-func read(path string) (planned, error) {
+func read(path string) (plannedFile, error) {
 	// Files in the home folder are often links into a folder under version control. Renaming a new
 	// file over the link would cut that off.
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
 	}
-	p := planned{path: path, mode: 0o600} // a file that we make may hold a token
+	p := plannedFile{path: path, mode: 0o600} // a file that we make may hold a token
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return p, nil
@@ -237,7 +237,7 @@ func (p *Plan) Apply() error {
 }
 
 // write puts the file in place at once, so that nobody ever reads half of it.
-func (f *planned) write() error {
+func (f *plannedFile) write() error {
 	switch {
 	case f.remove:
 		if err := os.Remove(f.path); !errors.Is(err, fs.ErrNotExist) {

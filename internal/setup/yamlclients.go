@@ -70,7 +70,7 @@ var aider = Client{
 			Mode            string `json:"mode"`
 			Vision          bool   `json:"supports_vision"`
 		}
-		// The model for commit messages and summaries.
+		// weak-model is the one for commit messages and summaries.
 		edits := []edit{set("openai/"+g.model(), "model"), set("openai/"+g.model(), "weak-model"), set(g.base(), "openai-api-base")}
 		var variables []variable
 		// A gateway without a token of its own is asked with the user's Cursor key, which is never
