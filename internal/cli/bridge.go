@@ -55,7 +55,7 @@ func (c *bridgeCmd) Run(ctx context.Context, p *process) error {
 	log := newLogger(p.stderr, c.LogLevel.Level)
 	// The limit counts for the whole process, so it is set once, before anything large is read.
 	limitMemory(memlimit.FromCgroup, log)
-	server := bridgeServer(bridgeserver.New(bridgeserver.Config{
+	server := bridgeServer(log, bridgeserver.New(bridgeserver.Config{
 		BackendBase: string(c.BackendBase), LocalAgentEndpoint: string(c.LocalAgentEndpoint), ClientVersion: c.SDKClientVersion,
 		Allow: c.Allow, Token: c.Token.Secret, MaxJSON: int64(c.MaxJSONBytes),
 		Timeout: time.Duration(c.RequestTimeout) * time.Millisecond, Transport: transport, Log: log,
@@ -87,13 +87,15 @@ func (c *bridgeCmd) Run(ctx context.Context, p *process) error {
 // bridgeServer is the HTTP server: HTTP/1.1, and HTTP/2 without TLS for clients that know that it is
 // there. There is no WriteTimeout, because an answer is a stream; bridgeserver bounds each write. The
 // read timeout is for the request's body, which is one JSON document of at most MaxJSONBytes.
-func bridgeServer(handler http.Handler) *http.Server {
+func bridgeServer(log *slog.Logger, handler http.Handler) *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
 		Handler: handler, Protocols: protocols,
 		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		// Without it, net/http writes past the queue of what is printed, and may wait there.
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 }
 

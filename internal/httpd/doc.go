@@ -15,6 +15,7 @@
 // Its files, in the order in which a request meets them:
 //
 //	server.go       Config, Server, and how it ends
+//	accept.go       why nobody is let in
 //	middleware.go   what surrounds every request; logpath.go what the log shows of a path
 //	routes.go       the routing table, and the steps before a handler; noroute.go requests without a route
 //	origin.go       what web pages may do

@@ -135,7 +135,9 @@ func (s *Server) Handler() http.Handler { return s.http.Handler }
 
 // Serve answers the connections of l, with HTTP/1.1 or HTTP/2 (by ALPN over TLS, else with prior knowledge), until Shutdown. It
 // closes l. The error is http.ErrServerClosed after Shutdown.
-func (s *Server) Serve(l net.Listener) error { return s.http.Serve(l) }
+func (s *Server) Serve(l net.Listener) error {
+	return s.http.Serve(&accepting{Listener: l, log: s.cfg.Log})
+}
 
 // Drain makes the server take no new turns and report that it is not ready: what comes is sent to another replica
 // (Config.Peers), or refused with 503. Turns in progress go on. There is no way back.
