@@ -14,7 +14,6 @@ import (
 	"composer-api/internal/agent"
 	"composer-api/internal/config"
 	"composer-api/internal/keyring"
-	"composer-api/internal/localtoken"
 )
 
 // cursorKeyCmd is what a user does with the Cursor key that the gateway has itself. (Hosted keys are 'keys'.)
@@ -46,14 +45,11 @@ func (cursorKeySetCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
-	switch {
-	case text == "":
+	if text == "" {
 		return &hinted{errors.New("there is no key"), "create one in the Cursor dashboard under Integrations, and paste it here"}
-	case strings.ContainsAny(text, " \t\r\n"):
-		return &hinted{errors.New("that is no Cursor API key: it has blanks in it"), "paste the key and nothing else"}
-	// A mistake that is easily made: both are long random texts, and 'composer-api token' prints this one.
-	case strings.HasPrefix(text, localtoken.Prefix):
-		return &hinted{errors.New("that is the local token, and no Cursor API key"), "create a key in the Cursor dashboard under Integrations"}
+	}
+	if problem, cure := ownKeyFault(text); problem != "" {
+		return &hinted{fmt.Errorf("the key %s", problem), cure}
 	}
 	// It also leaves a mark in the state folder, without which nobody asks the keyring.
 	if err := keyring.Set(ctx, dir, agent.NewSecret(text)); err != nil {

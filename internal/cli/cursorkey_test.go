@@ -38,7 +38,7 @@ func TestTheKeyringsKey(t *testing.T) {
 	}
 	want(environ, 1, "there is no Cursor key", "", "cursor-key", "source")
 	want(environ, 1, "there is no key", "", "cursor-key", "set")
-	want(environ, 1, "has blanks in it", "export CURSOR_API_KEY=x\n", "cursor-key", "set")
+	want(environ, 1, "has a blank or a line break in it", "export CURSOR_API_KEY=x\n", "cursor-key", "set")
 	want(environ, 1, "local token", "composer-abc\n", "cursor-key", "set")
 	want(environ, 0, "is in the system's keyring", "crsr_good\n", "cursor-key", "set")
 	want(environ, 0, "the system's keyring", "", "cursor-key", "source")

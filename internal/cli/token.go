@@ -9,6 +9,7 @@ import (
 
 	"composer-api/internal/agent"
 	"composer-api/internal/config"
+	"composer-api/internal/hosted/keys"
 	"composer-api/internal/httpd"
 	"composer-api/internal/keyring"
 	"composer-api/internal/localtoken"
@@ -66,7 +67,12 @@ const cursorKeyFile = "cursor-key"
 func serversKey(ctx context.Context, p *process, c *config.CursorKey) (key agent.Secret, origin string, err error) {
 	if !c.APIKey.IsZero() {
 		_, origin, _ := p.env.Lookup("CURSOR_API_KEY")
-		return c.APIKey.Secret, origin, nil
+		// A variable that a script has filled from a file often ends in a line break.
+		text := strings.TrimSpace(c.APIKey.Reveal())
+		if problem, cure := ownKeyFault(text); problem != "" {
+			return agent.Secret{}, "", &config.Error{Name: "CURSOR_API_KEY", Origin: origin, Problem: "the key in it " + problem, Hint: cure}
+		}
+		return agent.NewSecret(text), origin, nil
 	}
 	path, named := c.APIKeyFile, c.APIKeyFile != ""
 	if !named {
@@ -86,10 +92,25 @@ func serversKey(ctx context.Context, p *process, c *config.CursorKey) (key agent
 	}
 	text := strings.TrimSpace(string(data))
 	// Such as a whole .env file. What is in it is not repeated: it may hold the key.
-	if text == "" || strings.ContainsAny(text, " \t\r\n") {
-		return agent.Secret{}, "", &config.Error{Name: "CURSOR_API_KEY_FILE", Problem: path + " holds no Cursor API key", Hint: "the file is to hold the key and nothing else"}
+	if problem, _ := ownKeyFault(text); problem != "" {
+		return agent.Secret{}, "", &config.Error{Name: "CURSOR_API_KEY_FILE", Problem: path + " holds no Cursor API key: what is in it " + problem, Hint: "the file is to hold the key and nothing else"}
 	}
 	return agent.NewSecret(text), path, nil
+}
+
+// ownKeyFault is agent.KeyFault for the key that a gateway has itself, which has to be one of Cursor's. Ours are mistaken for it
+// easily: all are long random texts. The text has no white space around it.
+func ownKeyFault(text string) (problem, cure string) {
+	const create = "create a key in the Cursor dashboard under Integrations"
+	switch {
+	case text == "":
+		return "is empty", create
+	case strings.HasPrefix(text, localtoken.Prefix):
+		return "is the local token, and no Cursor API key", create
+	case strings.HasPrefix(text, keys.Prefix):
+		return "is a hosted key (" + keys.Prefix + "…), and no Cursor API key", create + "; a hosted key is for the clients of the server that gave it"
+	}
+	return agent.KeyFault(text)
 }
 
 // keyringOrigin is the origin of a key in the keyring.

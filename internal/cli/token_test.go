@@ -111,3 +111,35 @@ func TestTheServersKeyIsNotForOtherMachines(t *testing.T) {
 		t.Errorf("any for everybody: exit %d, %s", code, stderr)
 	}
 }
+
+// A key that was copied wrongly is known before anybody waits for Cursor's answer, and by every command that uses it.
+func TestAKeyOfTheServersThatCanBeNoneIsRefusedAtTheStart(t *testing.T) {
+	state := t.TempDir()
+	file := filepath.Join(state, "key")
+	for _, tt := range []struct{ key, problem, hint string }{
+		{`"crsr_secret"`, "has quotes around it", "leave them out"},
+		{"Bearer crsr_secret", `begins with "Bearer"`, "give the key alone"},
+		{"crsr_secret\r\nother", "has a blank or a line break in it", "on one line"},
+		{"crsr_…", "is a placeholder", "put the key in its place"},
+		{"cmp_secret", "is a hosted key", "create a key in the Cursor dashboard"},
+		{"composer-secret", "is the local token", "create a key in the Cursor dashboard"},
+	} {
+		if err := os.WriteFile(file, []byte(tt.key+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, variable := range []string{"CURSOR_API_KEY=" + tt.key, "CURSOR_API_KEY_FILE=" + file} {
+			for _, command := range []string{"serve", "models"} {
+				stdout, out, code := run(t, []string{"XDG_STATE_HOME=" + state, "COMPOSER_ADDR=127.0.0.1:0", variable}, command)
+				if code != 2 || !strings.Contains(out, strings.SplitN(variable, "=", 2)[0]) || !strings.Contains(out, tt.problem) || !strings.Contains(out, "hint: ") {
+					t.Errorf("%s with %q: %d, want 2 with %q:\n%s", command, variable, code, tt.problem, out)
+				}
+				if strings.HasPrefix(variable, "CURSOR_API_KEY=") && !strings.Contains(out, tt.hint) {
+					t.Errorf("%s with %q has no hint %q:\n%s", command, variable, tt.hint, out)
+				}
+				if strings.Contains(stdout+out, "secret") {
+					t.Errorf("%s repeats the key:\n%s", command, out)
+				}
+			}
+		}
+	}
+}

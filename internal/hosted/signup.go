@@ -96,9 +96,11 @@ func ParseCursorKey(text string) (agent.Secret, error) {
 		return agent.Secret{}, agent.ParamError(agent.MissingParameter, param, "A Cursor API key is required. Create one in the Cursor dashboard under Integrations.")
 	case strings.HasPrefix(key, keys.Prefix):
 		return agent.Secret{}, agent.ParamError(agent.InvalidValue, param, "This is a key of this server. Sign up with a Cursor API key, from the Cursor dashboard under Integrations.")
-	// A key is printable ASCII. What is more would not fit into a header.
-	case len(key) > longestKey || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }):
+	case len(key) > longestKey:
 		return agent.Secret{}, agent.ParamError(agent.InvalidValue, param, "This is not a Cursor API key. Create one in the Cursor dashboard under Integrations.")
+	}
+	if problem, cure := agent.KeyFault(key); problem != "" {
+		return agent.Secret{}, agent.ParamError(agent.InvalidValue, param, "This is not a Cursor API key: it %s; %s. Keys are made in the Cursor dashboard under Integrations.", problem, cure)
 	}
 	return agent.NewSecret(key), nil
 }

@@ -56,8 +56,8 @@ func (l *LocalKey) lends(token string) (ok, proved bool) {
 //	cmp_…                       a hosted key: looked up in our store, never sent upstream
 //	anything else               the caller's own Cursor key; kept in memory for this request only
 //
-// Below /u/{account} only the hosted keys of that account are accepted. A Cursor key is not checked here:
-// upstream does that.
+// Below /u/{account} only the hosted keys of that account are accepted. Of a Cursor key the form
+// alone is checked here: upstream does the rest.
 func (s *Server) authenticate(r *http.Request, b base) (agent.Caller, error) {
 	token := bearer(r.Header)
 	if ok, _ := s.cfg.Local.lends(token); ok && !b.hosted {
@@ -68,8 +68,14 @@ func (s *Server) authenticate(r *http.Request, b base) (agent.Caller, error) {
 		return *s.cfg.Keyless, nil
 	case token == "":
 		return agent.Caller{}, &agent.Error{Code: agent.MissingKey}
-	case !sendable(token):
-		return agent.Caller{}, &agent.Error{Code: agent.InvalidKey}
+	}
+	// The demo takes any key, and shows it to nobody.
+	if s.cfg.Keyless == nil {
+		if err := malformed(token); err != nil {
+			return agent.Caller{}, err
+		}
+	}
+	switch {
 	case strings.HasPrefix(token, localtoken.Prefix) && s.cfg.Keyless == nil:
 		// Whose ever it is, it is no key of Cursor's, and must not be shown to Cursor.
 		return agent.Caller{}, s.wrongToken()
@@ -129,7 +135,15 @@ func bearer(h http.Header) string {
 	return strings.TrimSpace(h.Get("Api-Key")) // what Azure's clients send
 }
 
-// sendable reports whether key can be sent in a header at all. If not, it can't be a key of Cursor's.
-func sendable(key string) bool {
-	return len(key) <= maxKey && !strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r >= 0x7f })
+// malformed is the error for what is no key by its form, such as a variable that the client has not replaced by its value. Upstream
+// would only say that it doesn't know the key.
+func malformed(key string) error {
+	if len(key) > maxKey {
+		return &agent.Error{Code: agent.InvalidKey}
+	}
+	problem, cure := agent.KeyFault(key)
+	if problem == "" {
+		return nil
+	}
+	return agent.Errorf(agent.InvalidKey, "The API key that was sent %s. Correct it in the client's settings: %s.", problem, cure)
 }

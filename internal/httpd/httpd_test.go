@@ -288,6 +288,9 @@ func TestAuth(t *testing.T) {
 		{"a bearer in small letters", none, "/v1/models", header("Authorization", "bearer "+key), 200, ""},
 		{"x-api-key", none, "/v1/models", header("X-Api-Key", key), 200, ""},
 		{"a key that can't be sent on", none, "/v1/models", header("X-Api-Key", "a b"), 401, "invalid_api_key"},
+		{"a variable that the client has not replaced", none, "/v1/models", withKey("{env:CURSOR_API_KEY}"), 401, "invalid_api_key"},
+		{"a key in quotes", none, "/v1/models", withKey(`"crsr_x"`), 401, "invalid_api_key"},
+		{"a very long key", none, "/v1/models", withKey(strings.Repeat("x", 5000)), 401, "invalid_api_key"},
 		{"a hosted key where there are none", none, "/v1/models", withKey("cmp_good"), 401, "invalid_api_key"},
 		{"a hosted key", hosted, "/v1/models", withKey("cmp_good"), 200, ""},
 		{"an unknown hosted key", hosted, "/v1/models", withKey("cmp_bad"), 401, "invalid_api_key"},
@@ -295,6 +298,7 @@ func TestAuth(t *testing.T) {
 		{"a hosted key on another's address", hosted, "/u/acct_2/v1/models", withKey("cmp_good"), 403, "permission_denied"},
 		{"a direct key on an account's address", hosted, "/u/acct_1/v1/models", withKey(key), 401, "invalid_api_key"},
 		{"no key in a demo", demo, "/v1/models", http.Header{}, 200, ""},
+		{"a variable that the client has not replaced, in a demo", demo, "/v1/models", withKey("$CURSOR_API_KEY"), 200, ""},
 		{"no key on an account's address in a demo", demo, "/u/acct_1/v1/models", http.Header{}, 401, "null"},
 	}
 	for _, tt := range tests {
