@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"composer-api/internal/config"
+	"composer-api/internal/hosted"
 	"composer-api/internal/store"
 	"composer-api/internal/store/seal"
 	"composer-api/internal/store/sqlstore"
@@ -43,12 +46,13 @@ func makeStateFolder(p *process, c *config.Storage) error {
 	return err
 }
 
-// openStore opens the database for serve and brings its schema up to date. listen is COMPOSER_DB_LISTEN. The caller closes it.
+// openStore opens the database for serve and brings its schema up to date. listen is COMPOSER_DB_LISTEN, ring what newRing has made.
+// The caller closes it.
 //
 // A file that can't be opened is an error, because the settings must be wrong. A database
 // server that can't be reached is not, because it may come back: serve works without it for
 // callers with their own Cursor key, and every use of the store tries again. stderr says so, once.
-func openStore(ctx context.Context, p *process, c *config.Storage, listen string, log *slog.Logger) (*sqlstore.DB, error) {
+func openStore(ctx context.Context, p *process, c *config.Storage, listen string, ring *seal.Ring, log *slog.Logger) (*sqlstore.DB, error) {
 	where, err := dsn(p, c)
 	if err != nil {
 		return nil, err
@@ -63,8 +67,11 @@ func openStore(ctx context.Context, p *process, c *config.Storage, listen string
 		return nil, storeHint(openError(path, err))
 	}
 	if err := db.Ping(ctx); err != nil {
-		fmt.Fprintf(p.stderr, "composer-api: hosted keys and stored responses don't work for now: %v\n", err)
+		fmt.Fprintf(p.stderr, "composer-api: warning: hosted keys and stored responses don't work for now: %v\n"+
+			"hint: see that the database server of COMPOSER_DB runs and can be reached from here, and that its user may log in; the gateway goes on trying\n", err)
+		return db, nil
 	}
+	warnOfOtherKeys(ctx, p.stderr, db, ring)
 	return db, nil
 }
 
@@ -102,6 +109,26 @@ func newRing(c *config.Storage) (*seal.Ring, error) {
 		return nil, &config.Error{Name: bad.Name, Problem: bad.Problem, Hint: bad.Hint}
 	}
 	return ring, err
+}
+
+// keysPatience is how long a start waits for the database to say whether the encryption keys are its own.
+const keysPatience = 3 * time.Second
+
+// warnOfOtherKeys warns when the encryption keys are not those of the database. Nobody would learn of it before the first request
+// with a hosted key. It is no error: those who bring their own Cursor key are served all the same. A database that doesn't answer is
+// told of elsewhere.
+func warnOfOtherKeys(ctx context.Context, w io.Writer, accounts store.Accounts, ring *seal.Ring) {
+	ctx, cancel := context.WithTimeout(ctx, keysPatience)
+	defer cancel()
+	found, err := hosted.SealingOf(ctx, accounts, ring)
+	switch {
+	case err != nil || found.Locked == 0:
+	case !ring.Ready():
+		fmt.Fprintf(w, "composer-api: warning: hosted keys don't work, and the database has %d accounts with them: ENCRYPTION_KEY is not set\nhint: set it to the key with which they were encrypted\n", found.Accounts)
+	default:
+		fmt.Fprintf(w, "composer-api: warning: ENCRYPTION_KEY does not open the Cursor keys of %d of %d accounts in the database, so their hosted keys don't work\n"+
+			"hint: set it to the key with which they were encrypted, or, if you have changed it, set ENCRYPTION_KEY_PREVIOUS to that\n", found.Locked, found.Accounts)
+	}
 }
 
 // openError adds the name of the file that can't be opened, which SQLite's errors don't have. path is "" for a server.

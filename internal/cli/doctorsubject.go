@@ -22,9 +22,11 @@ import (
 	"composer-api/internal/doctor"
 	"composer-api/internal/gateway"
 	"composer-api/internal/gateway/catalog"
+	"composer-api/internal/hosted"
 	"composer-api/internal/httpd"
 	"composer-api/internal/localtoken"
 	"composer-api/internal/setup"
+	"composer-api/internal/store"
 	"composer-api/internal/store/sqlstore"
 	"composer-api/internal/watch"
 )
@@ -335,6 +337,7 @@ func storeOf(p *process, cfg *config.Config, s *doctor.Subject) error {
 	// Functions, because nothing is opened before the check runs. Package doctor knows no database.
 	s.Store.Newer = func(err error) bool { return errors.Is(err, sqlstore.ErrNewerSchema) }
 	s.Store.Writable = func(ctx context.Context) error { return sqlstore.Writable(ctx, where) }
+	s.Store.Sealing = func(ctx context.Context) (doctor.Sealing, error) { return sealingOf(ctx, p, &cfg.Storage) }
 	s.Store.Pending = func(ctx context.Context) (names []string, exists bool, err error) {
 		// A database that doesn't exist yet is none that lacks steps. To ask for its state would
 		// make the file.
@@ -353,6 +356,21 @@ func storeOf(p *process, cfg *config.Config, s *doctor.Subject) error {
 		return names, true, err
 	}
 	return nil
+}
+
+// sealingOf tries the encryption keys of the settings on the accounts of the database.
+func sealingOf(ctx context.Context, p *process, c *config.Storage) (doctor.Sealing, error) {
+	ring, err := newRing(c)
+	if err != nil {
+		return doctor.Sealing{}, err // a finding of the settings' before it comes to this
+	}
+	found := doctor.Sealing{Set: ring.Ready(), Previous: !c.EncryptionKeyPrevious.IsZero()}
+	err = withStore(ctx, p, c, func(db store.Store) error {
+		s, err := hosted.SealingOf(ctx, db, ring)
+		found.Accounts, found.Locked, found.Old = s.Accounts, s.Locked, s.Old
+		return err
+	})
+	return found, err
 }
 
 // folders fills in where files are written.

@@ -170,3 +170,47 @@ func TestAStoredResponseIsThereAfterARestart(t *testing.T) {
 		t.Errorf("status %d: %s", resp.StatusCode, got)
 	}
 }
+
+// Another encryption key, or none, is told when the server starts, and by the doctor: people with a hosted key would meet it else.
+func TestAnEncryptionKeyThatIsNotTheDatabasesIsTold(t *testing.T) {
+	db := "COMPOSER_DB=" + filepath.Join(t.TempDir(), "composer.db")
+	cursor := []string{db}
+	for name, value := range sim(t, "--calm") {
+		cursor = append(cursor, name+"="+value)
+	}
+	const first, second = "correct horse battery staple", "another horse battery staple"
+	s := serve(t, append(cursor, "ENCRYPTION_KEY="+first))
+	if status, body := s.postTo(t, "/api/signup", "", `{"cursorApiKey":"`+hostedCursorKey+`"}`); status != 200 {
+		t.Fatalf("sign-up: status %d: %s", status, body)
+	}
+	if said := s.rest.String(); strings.Contains(said, "warning") {
+		t.Errorf("a new database is warned of: %s", said)
+	}
+	s.stop()
+	<-s.exit
+	s.exit = nil
+	for _, tt := range []struct {
+		name              string
+		keys              []string
+		warning           string
+		finding, examined string
+		code              int
+	}{
+		{"the same", []string{"ENCRYPTION_KEY=" + first}, "", "ok        store", "", 0},
+		{"another", []string{"ENCRYPTION_KEY=" + second}, "warning: ENCRYPTION_KEY does not open the Cursor keys of 1 of 1 accounts", "broken    store", "set ENCRYPTION_KEY_PREVIOUS to that", 1},
+		{"none", nil, "ENCRYPTION_KEY is not set", "warning   store", "ENCRYPTION_KEY is not set", 0},
+		{"changed", []string{"ENCRYPTION_KEY=" + second, "ENCRYPTION_KEY_PREVIOUS=" + first}, "", "ok        store", "ENCRYPTION_KEY_PREVIOUS is still needed, for 1 of 1", 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			environ := append(tt.keys, cursor...)
+			out, _, code := run(t, append(environ, "HOME="+t.TempDir(), "COMPOSER_ADDR=127.0.0.1:0"), "doctor", "--no-turn")
+			if code != tt.code || !strings.Contains(out, tt.finding) || !strings.Contains(out, tt.examined) {
+				t.Errorf("the doctor ends with %d, want %d with %q and %q:\n%s", code, tt.code, tt.finding, tt.examined, out)
+			}
+			s := serve(t, environ)
+			if said := s.rest.String(); !strings.Contains(said, tt.warning) || tt.warning == "" && strings.Contains(said, "warning") {
+				t.Errorf("the server says %q, want %q", said, tt.warning)
+			}
+		})
+	}
+}

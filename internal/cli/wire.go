@@ -78,7 +78,7 @@ func (c *serveCmd) wire(ctx context.Context, p *process, logs *loggers, addr net
 	if err != nil {
 		return nil, err
 	}
-	db, err := openStore(ctx, p, &c.Storage, c.DBListen, logs.of("store"))
+	db, err := openStore(ctx, p, &c.Storage, c.DBListen, ring, logs.of("store"))
 	if err != nil {
 		return nil, err
 	}

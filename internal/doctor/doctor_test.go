@@ -30,6 +30,7 @@ func healthy(t *testing.T) *doctor.Subject {
 			Name: "composer.db", Newer: func(error) bool { return false },
 			Pending:  func(context.Context) ([]string, bool, error) { return nil, true, nil },
 			Writable: func(context.Context) error { return nil },
+			Sealing:  func(context.Context) (doctor.Sealing, error) { return doctor.Sealing{}, nil },
 		},
 	}
 }

@@ -41,6 +41,29 @@ func stored(ctx context.Context, s *Subject, r *report) {
 		return
 	}
 	r.okAfter(began, "%s can be written, and its schema is up to date", db.Name)
+	sealing, err := db.Sealing(ctx)
+	if err != nil {
+		r.warn("try again", "whether ENCRYPTION_KEY opens what %s holds can't be said: %v", db.Name, err)
+		return
+	}
+	sealing.report(r)
+}
+
+// report says of the encryption keys what an operator has to know. Without accounts that is nothing.
+func (s *Sealing) report(r *report) {
+	const cure = "set ENCRYPTION_KEY to the key with which they were encrypted; if you have changed it, set ENCRYPTION_KEY_PREVIOUS to that"
+	switch {
+	case s.Accounts == 0:
+	// It may be set where the gateway runs, and not here.
+	case !s.Set:
+		r.warn(cure, "ENCRYPTION_KEY is not set: without it the hosted keys of the %d accounts in the database don't work", s.Accounts)
+	case s.Locked > 0:
+		r.broken(cure, "ENCRYPTION_KEY does not open the Cursor keys of %d of %d accounts in the database: their hosted keys don't work", s.Locked, s.Accounts)
+	case s.Old > 0:
+		r.ok("ENCRYPTION_KEY opens all accounts, and ENCRYPTION_KEY_PREVIOUS is still needed, for %d of %d: an account is encrypted again when it is used", s.Old, s.Accounts)
+	case s.Previous:
+		r.ok("no account needs ENCRYPTION_KEY_PREVIOUS any more; responses do that were stored before the change, for 30 days")
+	}
 }
 
 // unlock is how a lock is found whose owner doesn't let go of it.

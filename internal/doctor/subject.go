@@ -121,6 +121,16 @@ type Store struct {
 	Writable func(context.Context) error
 	// Newer reports whether an error is that the schema is newer than this program.
 	Newer func(error) bool
+	// Sealing tries the encryption keys on what is stored. It is asked only when the schema is up to date.
+	Sealing func(context.Context) (Sealing, error)
+}
+
+// A Sealing says how the encryption keys of the settings fit the Cursor keys behind the accounts of hosted keys.
+type Sealing struct {
+	// Set and Previous say whether ENCRYPTION_KEY and ENCRYPTION_KEY_PREVIOUS are.
+	Set, Previous bool
+	// Of the Accounts, no encryption key opens those that are Locked, and the previous one alone those that are Old.
+	Accounts, Locked, Old int
 }
 
 // A Folder is where files are written. It need not exist.
