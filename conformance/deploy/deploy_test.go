@@ -9,10 +9,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/types"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
@@ -22,6 +24,9 @@ import (
 )
 
 var folder = filepath.Join("..", "..", "deploy")
+
+// state is the volume of the image's target "bridge".
+const state = "/var/lib/composer-api"
 
 // read is a file of deploy/.
 func read(t *testing.T, name ...string) []byte {
@@ -87,6 +92,12 @@ func TestCompose(t *testing.T) {
 				t.Errorf("%s: %s is %v, want %q", name, variable, got, want)
 			}
 		}
+		// Without the bridge there is no upstream, and every request would be answered 503.
+		if s.Build.Target != "bridge" || !s.ReadOnly || !slices.Contains(s.Tmpfs, "/tmp") || !slices.ContainsFunc(s.Volumes, func(v types.ServiceVolumeConfig) bool {
+			return v.Type == "volume" && v.Source == name && v.Target == state
+		}) {
+			t.Errorf("%s has no place for Cursor's bridge: target %q, %v, %v", name, s.Build.Target, s.Tmpfs, s.Volumes)
+		}
 		if !strings.Contains(site, "server "+name+":8787") || !strings.Contains(scraped, `"`+name+`:9787"`) {
 			t.Errorf("nginx.conf or prometheus.yml does not name %s", name)
 		}
@@ -147,6 +158,15 @@ func TestKubernetes(t *testing.T) {
 		t.Errorf("the autoscaler is for %q", scaler.Spec.ScaleTargetRef.Name)
 	}
 	container := deployment.Spec.Template.Spec.Containers[0]
+	// The root of its file system can only be read, and the bridge is written down and works somewhere.
+	for _, place := range []string{state, "/tmp"} {
+		if !slices.ContainsFunc(container.VolumeMounts, func(m corev1.VolumeMount) bool { return m.MountPath == place && !m.ReadOnly }) {
+			t.Errorf("nothing can be written in %s", place)
+		}
+	}
+	if tag := kustomization.Images[0]["newTag"]; tag != "bridge" {
+		t.Errorf("the image is %v, and that has no bridge", tag)
+	}
 	ports := map[string]bool{}
 	for _, p := range container.Ports {
 		ports[p.Name] = true
