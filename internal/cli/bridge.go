@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"time"
 
@@ -60,9 +59,9 @@ func (c *bridgeCmd) Run(ctx context.Context, p *process) error {
 		Allow: c.Allow, Token: c.Token.Secret, MaxJSON: int64(c.MaxJSONBytes),
 		Timeout: time.Duration(c.RequestTimeout) * time.Millisecond, Transport: transport, Log: log,
 	}))
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Address())
+	listener, err := listenTCP(ctx, c.Address(), "choose another address with --host and --port")
 	if err != nil {
-		return &hinted{fmt.Errorf("can't listen: %w", err), "choose another address with --host and --port"}
+		return err
 	}
 	fmt.Fprintf(p.stderr, "composer-api bridge listens on http://%s\n", listener.Addr())
 	// Buffered: after the signal nobody reads the error of Serve any more.

@@ -40,10 +40,13 @@ func makeStateFolder(p *process, c *config.Storage) error {
 		return nil
 	}
 	dir, err := p.env.StateDir()
-	if err == nil {
-		err = os.MkdirAll(dir, 0o700)
+	if err != nil {
+		return err
 	}
-	return err
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return &hinted{fmt.Errorf("the state folder can't be made, in which the database is: %w", err), "let this user write there, or name another folder with XDG_STATE_HOME, or a file for the database with --db or COMPOSER_DB"}
+	}
+	return nil
 }
 
 // openStore opens the database for serve and brings its schema up to date. listen is COMPOSER_DB_LISTEN, ring what newRing has made.
@@ -133,6 +136,9 @@ func warnOfOtherKeys(ctx context.Context, w io.Writer, accounts store.Accounts, 
 
 // openError adds the name of the file that can't be opened, which SQLite's errors don't have. path is "" for a server.
 func openError(path string, err error) error {
+	if errors.Is(err, sqlstore.ErrFolder) {
+		return &hinted{fmt.Errorf("the database %s can't be opened: %w", path, err), "name a file in it, such as " + filepath.Join(path, "composer.db") + ", with --db or COMPOSER_DB"}
+	}
 	if path != "" && errors.Is(err, store.ErrUnavailable) {
 		return &hinted{fmt.Errorf("the database %s can't be opened: %w", path, err), "see that its folder is there and that both can be written, or name another file with --db or COMPOSER_DB"}
 	}

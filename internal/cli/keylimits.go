@@ -80,6 +80,9 @@ type keysCreateCmd struct {
 // Run prints the new key alone on stdout, as 'keys rotate' does.
 func (c *keysCreateCmd) Run(ctx context.Context, p *process) error {
 	// Of a new key nothing is set, so the flags are all there is; the rest is CreateKey's.
+	if err := c.Expires.check(time.Now()); err != nil {
+		return err
+	}
 	var as store.Key
 	c.change(&as, time.Now())
 	return withOperator(ctx, p, &c.Storage, func(o *hosted.Operator) error {
@@ -104,6 +107,9 @@ type keysLimitCmd struct {
 
 // Run changes a key and says what it may then.
 func (c *keysLimitCmd) Run(ctx context.Context, p *process) error {
+	if err := c.Expires.check(time.Now()); err != nil {
+		return err
+	}
 	return withOperator(ctx, p, &c.Storage, func(o *hosted.Operator) error {
 		// The function is given the key as it is stored. Of two commands at the same time the later one wins.
 		key, err := o.ChangeKey(ctx, c.Key, func(k *store.Key) error {
@@ -187,6 +193,14 @@ func (e *expiry) UnmarshalText(text []byte) error {
 		return nil
 	}
 	return fmt.Errorf("%q is neither a date (2027-01-31) nor a time from now (12h, 90d) nor never", s)
+}
+
+// check refuses an end that is over: a key that is made so is good for nothing, and whoever means to end one has a command for it.
+func (e *expiry) check(now time.Time) error {
+	if e == nil || e.at.IsZero() || e.at.After(now) {
+		return nil
+	}
+	return &config.Error{Name: "--expires", Problem: "is in the past", Hint: "give a date to come, or a time from now such as 90d; 'composer-api keys revoke' ends a key at once"}
 }
 
 // from is the time that e means, said at now; zero is never.

@@ -56,3 +56,13 @@ func TestLimitsOfAKeyHoldOnEverySurface(t *testing.T) {
 		}
 	}
 }
+
+// A date is mistyped easily, and the key would be good for nothing.
+func TestAKeyDoesNotEndBeforeItBegins(t *testing.T) {
+	environ := []string{"HOME=" + t.TempDir()}
+	for _, args := range [][]string{{"keys", "create", "acct_1", "--expires=2020-01-31"}, {"keys", "limit", "key_1", "--expires=2020-01-31"}} {
+		if _, said, code := run(t, environ, args...); code != 2 || !strings.Contains(said, "--expires: is in the past") || !strings.Contains(said, "hint: give a date to come") {
+			t.Errorf("%v: %d\n%s", args, code, said)
+		}
+	}
+}

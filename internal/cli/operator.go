@@ -19,11 +19,7 @@ func (c *serveCmd) listenForOperator(ctx context.Context) (net.Listener, error) 
 	if c.MetricsAddr == "" {
 		return nil, nil
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", string(c.MetricsAddr))
-	if err != nil {
-		return nil, &hinted{err, "choose another address with --metrics-addr or COMPOSER_METRICS_ADDR, such as 127.0.0.1:9787"}
-	}
-	return listener, nil
+	return listenTCP(ctx, string(c.MetricsAddr), "choose another address with --metrics-addr or COMPOSER_METRICS_ADDR, such as 127.0.0.1:9787")
 }
 
 // newOperatorServer serves /metrics and /debug/pprof. The caller closes it. It goes on while the server drains, so that

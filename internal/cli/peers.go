@@ -38,9 +38,9 @@ func (c *serveCmd) listenForReplicas(ctx context.Context) (*PeerListener, error)
 			Hint: fmt.Sprintf("set the same secret of at least %d characters on all replicas", replica.MinSecret),
 		}
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", string(c.ReplicaAddr))
+	listener, err := listenTCP(ctx, string(c.ReplicaAddr), "choose another address with --replica-addr or COMPOSER_REPLICA_ADDR")
 	if err != nil {
-		return nil, &hinted{err, "choose another address with --replica-addr or COMPOSER_REPLICA_ADDR"}
+		return nil, err
 	}
 	p := &PeerListener{Listener: listener, Address: string(c.ReplicaAdvertise), Secret: c.ReplicaSecret.Secret}
 	if p.Address == "" {

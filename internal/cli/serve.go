@@ -75,7 +75,7 @@ type listeners struct {
 // wrong, changes nothing, least of all the database's schema. After an error api is closed; the others the process's end closes.
 func (c *serveCmd) open(ctx context.Context, p *process, log *slog.Logger) (_ *listeners, err error) {
 	var l listeners
-	if l.api, err = listen(ctx, string(c.Addr)); err != nil {
+	if l.api, err = listenTCP(ctx, string(c.Addr), "choose another address with --addr or COMPOSER_ADDR, such as 127.0.0.1:8788"); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -141,17 +141,6 @@ func (c *serveCmd) serve(ctx context.Context, p *process, s *Instance, l *listen
 	case <-ctx.Done():
 		return nil
 	}
-}
-
-// listen opens a TCP listener, with a hint when it can't. A port of 0 is chosen by the system.
-//
-// The caller closes it.
-func listen(ctx context.Context, addr string) (net.Listener, error) {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return nil, &hinted{fmt.Errorf("can't listen: %w", err), "choose another address with --addr or COMPOSER_ADDR, such as 127.0.0.1:8788"}
-	}
-	return listener, nil
 }
 
 // upstreamsLine is the part of serve's first line that says which upstreams there are.

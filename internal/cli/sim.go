@@ -50,11 +50,11 @@ func (c *simCmd) Run(ctx context.Context, p *process) error {
 	// Listeners are closed by Serve. After an error before it, the process ends and closes them.
 	seed := c.seed()
 	listeners := cursorsim.Listeners{CAFile: c.CAOut}
-	if listeners.Plain, err = listen(ctx, string(c.Addr)); err != nil {
+	if listeners.Plain, err = listenTCP(ctx, string(c.Addr), "choose another address with --addr"); err != nil {
 		return err
 	}
 	if c.TLSAddr != "" {
-		if listeners.TLS, err = listen(ctx, string(c.TLSAddr)); err != nil {
+		if listeners.TLS, err = listenTCP(ctx, string(c.TLSAddr), "choose another address with --tls-addr"); err != nil {
 			return err
 		}
 	}

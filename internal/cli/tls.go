@@ -81,12 +81,7 @@ func (c *serveCmd) listenPlain(ctx context.Context) (net.Listener, error) {
 	if c.HTTPAddr == "" {
 		return nil, nil
 	}
-	// Ports below 1024, as 80 is, need a permission on most systems.
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", string(c.HTTPAddr))
-	if err != nil {
-		return nil, &hinted{err, "choose another address with --http-addr or COMPOSER_HTTP_ADDR, or leave it out"}
-	}
-	return listener, nil
+	return listenTCP(ctx, string(c.HTTPAddr), "choose another address with --http-addr or COMPOSER_HTTP_ADDR, or leave it out")
 }
 
 // newPlainServer serves what comes to it. The caller closes it.

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"composer-api/internal/backend/sdkbridge"
@@ -49,7 +51,12 @@ func (c *upstreamInstallCmd) Run(ctx context.Context, p *process) error {
 	// Said before anything is downloaded, so that whoever doesn't agree can still stop it.
 	fmt.Fprintln(p.stdout, "The bridge is proprietary software of Cursor; Cursor's terms of service apply to it.")
 	if _, err := installer.Install(ctx, c.Version); err != nil {
-		return &hinted{fmt.Errorf("the bridge was not installed: %w", err), "see that Python's pip or uv works here and reaches PyPI, or install the package cursor-sdk yourself and set COMPOSER_SDK_BRIDGE to the folder in it that holds bin/node"}
+		err = fmt.Errorf("the bridge was not installed: %w", err)
+		// Of a downloader's failure only the exit code is known here, so these two are about our own files.
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOSPC) {
+			return &hinted{err, "see that this user may write to " + installer.Dir + " and that there are 250 MB of room, or name another state folder with XDG_STATE_HOME"}
+		}
+		return &hinted{err, "see that Python's pip or uv works here and reaches PyPI, or install the package cursor-sdk yourself and set COMPOSER_SDK_BRIDGE to the folder in it that holds bin/node"}
 	}
 	fmt.Fprintln(p.stdout, "next: composer-api serve")
 	return nil

@@ -49,6 +49,8 @@ type dialect struct {
 func dialectOf(dsn string) (*dialect, error) {
 	scheme, _, isURL := strings.Cut(dsn, "://")
 	switch {
+	// "postgres:/…", and "host=… password=…" as psql takes it. They hold a password, which no file's name does.
+	case !isURL && (strings.HasPrefix(dsn, "postgres:") || strings.HasPrefix(dsn, "postgresql:") || strings.Contains(dsn, "host=") && strings.Contains(dsn, " ")):
 	case !isURL, scheme == "file":
 		return &sqlite, nil
 	case scheme == "postgres", scheme == "postgresql":

@@ -264,6 +264,8 @@ func TestADatabaseThatCanNotBeReachedIsUnavailable(t *testing.T) {
 	for name, dsn := range map[string]string{
 		"no URL":           "postgres://ada:hunter2@[bad/composer",
 		"another database": "mysql://ada:hunter2@localhost/composer",
+		"one slash":        "postgres:/ada:hunter2@localhost/composer",
+		"as psql takes it": "host=localhost user=ada password=hunter2 dbname=composer",
 		"no pool":          "postgres://ada:hunter2@localhost/composer?pool_max_conns=1",
 		"no number":        "postgres://ada:hunter2@localhost/composer?pool_max_conns=many",
 		"no duration":      "postgres://ada:hunter2@localhost/composer?pool_max_conn_lifetime=-1s",

@@ -145,6 +145,9 @@ func (f sqliteFile) exists() bool {
 // missing folder is not made: its name is more likely mistyped. It may be called for a file
 // that exists, which it leaves alone.
 func (f sqliteFile) create() error {
+	if !f.inMemory() && isFolder(f.path) {
+		return ErrFolder
+	}
 	if f.exists() {
 		return nil
 	}

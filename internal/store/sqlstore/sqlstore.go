@@ -66,6 +66,9 @@ type Config struct {
 	Log *slog.Logger
 }
 
+// ErrFolder: Config.DSN names a folder, and not a file for SQLite. It wraps store.ErrUnavailable.
+var ErrFolder = fmt.Errorf("%w: it is a folder, and no file", store.ErrUnavailable)
+
 // ErrBadDSN: Config.DSN names no database. The error never holds the password.
 var ErrBadDSN = errors.New("the database's URL can't be read")
 
