@@ -29,4 +29,5 @@
 //	tokens.go      estimates of tokens
 //	toolname.go    names of tools, and sentences for the model about them
 //	id.go          ids
+//	key.go         what is wrong with the form of a key
 package agent

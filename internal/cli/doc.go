@@ -25,7 +25,7 @@
 //	outside.go      what else is needed from the network
 //	database.go     the store
 //	memory.go       how the memory is divided; collector.go how often garbage is collected
-//	tls.go          the certificate; operator.go and peers.go the listeners beside the API's
+//	tls.go          the certificate; listen.go opens a listener; operator.go and peers.go those beside the API's
 //	limits.go       the limits in words; log.go log levels; logqueue.go who waits for the log; traces.go where traces go
 //	banner.go       what is said when it listens; place.go where it is, for other commands
 //

@@ -14,6 +14,7 @@
 //	accounts.go     Service, Config, how a Cursor key is encrypted, what an error of the store means
 //	signup.go       from a Cursor key to an account and a hosted key; invitation.go: who may
 //	resolve.go      from a hosted key to the Cursor key, for each request
+//	sealed.go       whether the encryption keys are those of the database
 //	limits.go       what a key and an account may be used for, and how much
 //	requests.go     the request log; record.go puts it in front of the gateway
 //	lease.go        that this process lives, so that its requests count
