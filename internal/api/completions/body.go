@@ -29,9 +29,7 @@ type wholeAnswer struct {
 // choice implements answer.
 func (b *wholeAnswer) choice(index int) agent.Sink {
 	c := &bodyChoice{wholeAnswer: b, index: index}
-	if b.req.Echo {
-		c.text = openai.AppendEscaped(nil, b.req.Prompts[index])
-	}
+	c.begin()
 	return c
 }
 
@@ -43,6 +41,14 @@ type bodyChoice struct {
 	// index is that of the prompt, in the request's order.
 	index int
 	text  []byte // inside of a JSON string
+}
+
+// begin makes the text what it is before the model has said anything: empty, or the prompt if it is to be repeated.
+func (c *bodyChoice) begin() {
+	c.text = nil
+	if c.req.Echo {
+		c.text = openai.AppendEscaped(nil, c.req.Prompts[c.index])
+	}
 }
 
 // Accept sets headers, which say how the first turn is carried out. They go out with the answer.
@@ -71,10 +77,7 @@ func (c *bodyChoice) Event(e *agent.Event) error {
 
 // Rewind implements agent.Rewinder. Only this choice's text is its turn's.
 func (c *bodyChoice) Rewind() bool {
-	c.text = nil
-	if c.req.Echo {
-		c.text = openai.AppendEscaped(nil, c.req.Prompts[c.index])
-	}
+	c.begin()
 	return true
 }
 
