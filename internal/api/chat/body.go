@@ -14,10 +14,8 @@ import (
 //
 // One goroutine uses it. The gateway bounds what it collects (16 MiB before it is escaped).
 //
-// Everything is kept in the form in which it is written, so that the end of a long answer costs
-// one copy. usage is the last that came.
-//
-// The fields in bytes are in the form in which they are written; each grows by append.
+// The fields in bytes are in the form in which they are written, so that the end of a long answer costs
+// one copy. Each grows by append.
 type wholeAnswer struct {
 	// w is written to once, when the turn is done.
 	w      http.ResponseWriter
@@ -25,11 +23,11 @@ type wholeAnswer struct {
 	header header
 	model  agent.Model
 
-	content   []byte // inside of a JSON string
-	reasoning []byte // inside of a JSON string
-	refusal   []byte // inside of a JSON string
-	calls     []byte // members of a JSON array, or the function_call
-	usage     agent.Usage
+	content   []byte      // inside of a JSON string
+	reasoning []byte      // inside of a JSON string
+	refusal   []byte      // inside of a JSON string
+	calls     []byte      // members of a JSON array, or the function_call
+	usage     agent.Usage // the last that came
 	written   bool
 }
 

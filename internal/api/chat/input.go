@@ -48,7 +48,7 @@ func refuseInputFields(w *wireRequest) error {
 		{"conversation", w.Conversation.Kind() == '"' || w.Conversation.Kind() == '{', "the whole conversation is sent as 'messages'"},
 		{"instructions", w.Instructions.String != "" || len(w.Instructions.Other) > 0, "they are a message with the role 'system'"},
 		{"max_output_tokens", w.MaxOutputTokens != nil && w.MaxCompletionTokens == nil && w.MaxTokens == nil, "it is 'max_completion_tokens'"},
-		{"text.format", w.asksForForm() && w.ResponseFormat == nil, "it is 'response_format'"},
+		{"text.format", w.asksForFormat() && w.ResponseFormat == nil, "it is 'response_format'"},
 	} {
 		if f.asked {
 			return agent.ParamError(agent.UnsupportedParameter, f.param, "Chat completions have no '%s': there %s. Send that instead, or use /v1/responses.", f.param, f.here)
@@ -57,8 +57,8 @@ func refuseInputFields(w *wireRequest) error {
 	return nil
 }
 
-// asksForForm reports whether text asks for an answer in a form.
-func (f *inputFields) asksForForm() bool {
+// asksForFormat reports whether text.format asks for anything but plain text.
+func (f *inputFields) asksForFormat() bool {
 	var text struct {
 		Format struct {
 			Type string `json:"type"`

@@ -80,11 +80,11 @@ type buffer struct {
 	body   []byte
 }
 
-// Header, WriteHeader and Write implement http.ResponseWriter.
+// Header and WriteHeader implement http.ResponseWriter. The status is dropped.
 func (c *buffer) Header() http.Header { return c.header }
 func (c *buffer) WriteHeader(int)     {}
 
-// Write implements io.Writer. It never fails.
+// Write implements http.ResponseWriter. It never fails.
 func (c *buffer) Write(p []byte) (int, error) {
 	c.body = append(c.body, p...)
 	return len(p), nil
