@@ -10,8 +10,7 @@ import (
 
 // Today counts the turns of this day. It is a watch.Observer. Its methods may be called concurrently.
 //
-// The day is that of the server's clock and time zone, as whoever sits before it sees it. Nothing is kept of the days before,
-// and nothing over a restart.
+// The day is that of the server's clock and time zone. Nothing is kept of the days before, and nothing over a restart.
 type Today struct {
 	watch.Ends
 	// mu guards tally.

@@ -73,8 +73,7 @@ func request(a *httpd.Answer) (name string, attributes []attribute.KeyValue) {
 	return a.Endpoint, append(attributes, methodKey.String(method), routeKey.String(route))
 }
 
-// operation is what the conventions call a turn of this surface. The last two are words of our own there: all that isn't
-// the old completion is a chat.
+// operation is what the conventions call a turn of this surface: "text_completion" for a legacy completion, and "chat" for all others.
 func operation(o *agent.Origin) string {
 	if o.Surface() == "completions" {
 		return "text_completion"

@@ -61,7 +61,7 @@ func (t *Traces) Begun(r *http.Request) (context.Context, agent.Trace) {
 	return ctx, traceOf(span.SpanContext())
 }
 
-// Answered ends it: it is for httpd.Config.Answered. For a request without a span it does nothing.
+// Answered ends a request's span: it is for httpd.Config.Answered. For a request without a span it does nothing.
 func (t *Traces) Answered(ctx context.Context, a httpd.Answer) {
 	span := trace.SpanFromContext(ctx)
 	defer span.End()
@@ -88,7 +88,7 @@ func (t *Traces) TurnBegan(ctx context.Context, o *agent.Origin) context.Context
 	return ctx
 }
 
-// Gap implements watch.Observer. A span has no room for words.
+// Gap implements watch.Observer. It does nothing: an event for each piece of text would be too much for a span.
 func (*Traces) Gap(time.Duration) {}
 
 // Retrying implements watch.Observer. A span that has ended takes no notice.
@@ -132,15 +132,15 @@ func (*Traces) TurnEnded(ctx context.Context, turn *watch.Turn) {
 	}
 }
 
-// traceOf is a span in W3C's words.
+// traceOf is the span as the headers of W3C's Trace Context name it.
 func traceOf(span trace.SpanContext) agent.Trace {
-	words := propagation.MapCarrier{}
-	headers.Inject(trace.ContextWithSpanContext(context.Background(), span), words)
-	return agent.Trace{Parent: words["traceparent"], State: words["tracestate"]}
+	values := propagation.MapCarrier{}
+	headers.Inject(trace.ContextWithSpanContext(context.Background(), span), values)
+	return agent.Trace{Parent: values["traceparent"], State: values["tracestate"]}
 }
 
-// spanOf reads W3C's words. What can't be read is no span: see trace.SpanContext.IsValid.
+// spanOf is the span that such headers name. What can't be read is no span: see trace.SpanContext.IsValid.
 func spanOf(t agent.Trace) trace.SpanContext {
-	words := propagation.MapCarrier{"traceparent": t.Parent, "tracestate": t.State}
-	return trace.SpanContextFromContext(headers.Extract(context.Background(), words))
+	values := propagation.MapCarrier{"traceparent": t.Parent, "tracestate": t.State}
+	return trace.SpanContextFromContext(headers.Extract(context.Background(), values))
 }
