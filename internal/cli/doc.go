@@ -31,7 +31,8 @@
 //
 // The other commands:
 //
-//	models.go, status.go, doctor.go (with doctorsubject.go, what is looked at), token.go, cursorkey.go, version.go
+//	models.go, status.go, token.go, cursorkey.go, version.go
+//	doctor.go       with doctorsubject.go, what is looked at, and doctorsettings.go, the settings
 //	setup.go        clients; offer.go what they are told about the gateway
 //	service.go, upgrade.go, sim.go
 //	accounts.go, keys.go, keylimits.go, invitations.go, admin.go, audit.go: what an operator does

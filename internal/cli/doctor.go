@@ -20,7 +20,7 @@ type doctorCmd struct {
 	JSON bool `name:"json" help:"Print one JSON document in place of the table."`
 	// NoTurn leaves out the one check that costs anything.
 	NoTurn bool `help:"Don't ask the model for a word, which costs a fraction of a cent."`
-	// Serve are flags of serve. They are parsed by serve's own parser (settings in doctorsubject.go).
+	// Serve are flags of serve. They are parsed by serve's own parser (doctorsettings.go).
 	Serve []string `arg:"" optional:"" passthrough:"" placeholder:"-- FLAGS" help:"Flags of 'serve', after --, to look at a gateway that is started with them."`
 }
 
