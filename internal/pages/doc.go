@@ -17,7 +17,7 @@
 //	routes.go      which address is which handler
 //	site.go        the configuration, and Site
 //	home.go, guide.go, keys.go, usage.go, admin.go, limits.go: the pages
-//	login.go       sessions of a browser; form.go: forms
+//	login.go       sessions of a browser; usagelogin.go: who may look at turns; form.go: forms
 //	chart.go       bars as SVG
 //	assets.go      files; openapi.go: the API's document
 //	timeline.go    the stages of a turn
