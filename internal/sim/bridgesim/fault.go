@@ -44,15 +44,14 @@ func disconnected() *fault { return &fault{again: true, broken: true} }
 // atOnce are the codes that end a run at once when upstream says nothing more than the code. All others are tried again.
 var atOnce = []string{"unauthenticated", "permission_denied"}
 
-// errorOf is what the bridge makes of an error at the end of upstream's stream. With details that rule another attempt
-// out it says their words, and the code is lost. Without, it puts the code before the message. Details that say nothing of
-// another attempt count as none, and their words are lost.
+// errorOf is what the bridge makes of an error at the end of upstream's stream. The first row that fits counts:
 //
-//	code                      details that say "retryable"   the fault
-//	aborted, canceled         any                            a broken stream
-//	any                       no, or not at all, but others  their words, at the end
-//	any                       yes                            the code alone, after the attempts
-//	any                       no details                     code and message; again, but for atOnce
+//	code                                    details                       the fault
+//	aborted, canceled                       any, or none                  a broken stream
+//	invalid_argument, failed_precondition   without a word on retryable   the code; their words are lost; again
+//	any                                     not retryable, or no word     their words; the code is lost; not again
+//	any                                     retryable                     the code; their words are lost; again
+//	any                                     none                          code and message; again, but for atOnce
 func errorOf(s *script.Error) *fault {
 	detailed := s.Detail != 0 || s.Title != "" || s.Retryable != nil
 	switch s.Code {
