@@ -252,3 +252,20 @@ func TestImagesInOpenAIsForm(t *testing.T) {
 		}
 	}
 }
+
+func TestTheModelSeesExamplesOfAToolsInput(t *testing.T) {
+	for tool, want := range map[string]string{
+		`{"name":"a","description":"Looks.","input_schema":{},"input_examples":[{"at": "a\nb"},null,{"n":[1, 2]}]}`: "Looks.\n\nExamples of its input, one on each line:\n{\"at\":\"a\\nb\"}\n{\"n\":[1,2]}",
+		`{"name":"a","input_schema":{},"input_examples":[{}]}`:                                                      "Examples of its input, one on each line:\n{}",
+		`{"name":"a","description":"Looks. ","input_schema":{},"input_examples":[]}`:                                "Looks. ",
+		`{"name":"a","description":"Looks.","input_examples":null}`:                                                 "Looks.",
+	} {
+		req, err := messages.Decode([]byte(`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"Hi"}],"tools":[`+tool+`]}`), known.Sender{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := req.Tools[0].Description; got != want {
+			t.Errorf("%s: the model is told %q, want %q", tool, got, want)
+		}
+	}
+}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"composer-api/internal/agent"
 	"composer-api/internal/api/openai"
 )
@@ -24,6 +26,8 @@ type wireTool struct {
 	InputSchema  openai.Object `json:"input_schema"`
 	Strict       bool          `json:"strict"`
 	DeferLoading bool          `json:"defer_loading"`
+	// InputExamples are inputs that fit the schema, for the model to see how the tool is meant.
+	InputExamples []openai.Object `json:"input_examples"`
 
 	// Of the computer tool alone.
 	Width  *openai.Int `json:"display_width_px"`
@@ -120,9 +124,35 @@ func defers(tools []wireTool) bool {
 // needs.
 func (t *wireTool) tool() (agent.Tool, bool) {
 	if t.Type == "" || t.Type == "custom" || t.InputSchema != nil {
-		return agent.Tool{Name: t.Name, Description: t.Description, Parameters: json.RawMessage(t.InputSchema), Strict: t.Strict}, true
+		return agent.Tool{Name: t.Name, Description: t.told(), Parameters: json.RawMessage(t.InputSchema), Strict: t.Strict}, true
 	}
 	return clientTool(t)
+}
+
+// told is what the model is told of the tool: its description, and the examples of its input, for which upstream has no place of
+// their own.
+//
+//	Gets the weather.
+//
+//	Examples of its input, one on each line:
+//	{"city":"Rome"}
+func (t *wireTool) told() string {
+	var text strings.Builder
+	for _, example := range t.InputExamples {
+		if example == nil {
+			continue
+		}
+		if text.Len() == 0 {
+			text.WriteString(t.Description + "\n\nExamples of its input, one on each line:")
+		}
+		line := jsontext.Value(example).Clone() // tool is asked for more than once
+		_ = line.Compact()                      // it was decoded before, so that it is valid
+		text.WriteString("\n" + string(line))
+	}
+	if text.Len() == 0 {
+		return t.Description
+	}
+	return strings.TrimSpace(text.String())
 }
 
 // setToolChoice reads tool_choice. It comes after the tools, among which the tool that it names must be.
