@@ -2,6 +2,7 @@ package openai
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"reflect"
@@ -99,14 +100,18 @@ func semanticError(e *json.SemanticError) *agent.Error {
 	param := paramPath(e.JSONPointer)
 	want, got := kindOfType(e.GoType), e.JSONKind
 	var union *unionError
-	if errors.As(e.Err, &union) {
-		want, got = union.want, union.got
+	named := kindNames[got]
+	switch {
+	case errors.As(e.Err, &union):
+		want, named = union.want, cmp.Or(union.named, kindNames[union.got])
+	case want == "a number" && got == '0':
+		named = "one that is too large" // 1e400
 	}
 	// The root: the body is a list, a text or a number.
 	if param == "" {
 		return agent.Errorf(agent.InvalidType, "The request body must be a JSON object.")
 	}
-	return agent.ParamError(agent.InvalidType, param, "Invalid type for '%s': expected %s, but got %s.", param, want, kindNames[got])
+	return agent.ParamError(agent.InvalidType, param, "Invalid type for '%s': expected %s, but got %s.", param, want, named)
 }
 
 // paramPath turns a JSON pointer into the form of OpenAI's errors: "/messages/2/content" becomes
@@ -217,6 +222,8 @@ type unionError struct {
 	// want is what is right, in words.
 	want string
 	got  jsontext.Kind
+	// named says what came where its kind doesn't tell; "" where it does.
+	named string
 }
 
 // Error implements error. Clients get the words of semanticError.
@@ -271,9 +278,12 @@ func (i *Int) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		return &unionError{want: "an integer", got: kind}
 	}
 	f, err := strconv.ParseFloat(string(v), 64)
-	// Beyond 2^53 a float is not exact, so the client can't have meant that number.
-	if err != nil || f > 1<<53 || f < -1<<53 || f != float64(int64(f)) {
-		return &unionError{want: "an integer", got: kind}
+	switch {
+	// Beyond 2^53 a float is not exact, so the client can't have meant that number: it is the largest of its language.
+	case err != nil || f > 1<<53 || f < -1<<53:
+		return &unionError{want: "an integer from -2^53 to 2^53", got: kind, named: "one that is further from 0"}
+	case f != float64(int64(f)):
+		return &unionError{want: "an integer", got: kind, named: "a number with a fraction"}
 	}
 	*i = Int(f)
 	return nil
