@@ -31,6 +31,7 @@ type FileInput struct {
 //	a PDF                      a file, whose text the gateway takes out
 //	PNG, JPEG, GIF, WebP       an image
 //	text (UTF-8, UTF-16)       text, with the file's name
+//	other text                 a file with a Fault that says so
 //	anything else              a file with a Fault
 //
 // Nothing is fetched, and no PDF is parsed here.
@@ -41,7 +42,8 @@ func (f *FileInput) Part(param string) agent.Part {
 	}
 	// What the bytes look like counts more than what the client says that they are.
 	head := data[:min(len(data), pdfHeader)]
-	switch detected := http.DetectContentType(data); {
+	detected := http.DetectContentType(data)
+	switch {
 	case bytes.Contains(head, []byte("%PDF-")):
 		return agent.Part{File: &agent.File{Name: f.name(), Data: data, Param: param}}
 	case imageTypes[detected]:
@@ -49,6 +51,11 @@ func (f *FileInput) Part(param string) agent.Part {
 	}
 	if text, ok := plainText(data); ok {
 		return agent.Part{Text: agent.FileText(f.name(), text)}
+	}
+	// Text in an older character set, as Windows' programs write it. Which of them it is can't be told, and to guess wrong would
+	// give the model other letters.
+	if strings.HasPrefix(detected, "text/") {
+		return faulty(agent.ParamError(agent.UnsupportedValue, param, "The file is text, but not in UTF-8. Save it as UTF-8, and send it again."))
 	}
 	return faulty(agent.ParamError(agent.UnsupportedValue, param,
 		"Files of type '%s' can't be read here. Send text, a PDF or an image.", Clip(cmp.Or(declared, "application/octet-stream"))))

@@ -28,6 +28,7 @@ func TestFilesAreTextImagesOrPDFs(t *testing.T) {
 		"a PDF by another name": {openai.FileInput{FileData: "data:text/plain;base64," + encoded("\n\n%PDF-1.4\n")}, "pdf"},
 		"an image":              {openai.FileInput{FileData: "data:image/png;base64," + encoded(pngHead)}, "image"},
 		"a program":             {openai.FileInput{FileData: "data:application/x-thing;base64," + encoded("\x7fELF\x00\x01")}, "type 'application/x-thing' can't be read"},
+		"text of Windows":       {openai.FileInput{Filename: "a.csv", FileData: "data:text/csv;base64," + encoded("caf\xe9;1\n")}, "not in UTF-8"},
 		"no base64":             {openai.FileInput{FileData: "data:text/plain;base64,%%"}, "not valid base64"},
 		"a URL without base64":  {openai.FileInput{FileData: "data:text/plain,Hi"}, "must look like"},
 		"nothing in it":         {openai.FileInput{FileData: "data:text/plain;base64,"}, "is empty"},
