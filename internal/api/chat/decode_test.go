@@ -120,6 +120,10 @@ func TestDecodeRefuses(t *testing.T) {
 		{`"audio":{"voice":"x"}`, agent.UnsupportedParameter, "audio"},
 		{`"web_search_options":{"search_context_size":"low"}`, agent.UnsupportedParameter, "web_search_options"},
 		{`"previous_response_id":"resp_1"`, agent.UnsupportedParameter, "previous_response_id"},
+		{`"system":"Be brief."`, agent.UnsupportedParameter, "system"},
+		{`"system":[{"type":"text","text":"Be brief."}]`, agent.UnsupportedParameter, "system"},
+		{`"stop_sequences":["x"]`, agent.UnsupportedParameter, "stop_sequences"},
+		{tool + `"tool_choice":{"type":"tool"}`, agent.MissingParameter, "tool_choice.name"},
 		{`"conversation":"conv_1"`, agent.UnsupportedParameter, "conversation"},
 		{`"conversation":{"id":"conv_1"}`, agent.UnsupportedParameter, "conversation"},
 		{`"instructions":"Be brief."`, agent.UnsupportedParameter, "instructions"},
@@ -149,7 +153,7 @@ func TestDecodeRefuses(t *testing.T) {
 // Clients send 0 or -1 for no limit, more than four stops, a format without its schema, and stream_options whether they
 // stream or not; and parameters of the Responses API that ask for nothing.
 func TestDecodeTakes(t *testing.T) {
-	for _, members := range []string{`"previous_response_id":null,"conversation":null,"instructions":"","text":{"format":{"type":"text"}}`, `"previous_response_id":"","text":"x","max_output_tokens":5,"max_tokens":-1`, `"max_tokens":0`, `"max_tokens":-1`, `"max_completion_tokens":-1`, `"stop":["a","b","c","d","e"]`, `"response_format":{"type":"json_schema","json_schema":{"name":"any"}}`, `"stream_options":{"include_usage":true}`} {
+	for _, members := range []string{`"system":"","stop_sequences":[]`, `"system":null,"stop":"x","stop_sequences":["x"]`, `"previous_response_id":null,"conversation":null,"instructions":"","text":{"format":{"type":"text"}}`, `"previous_response_id":"","text":"x","max_output_tokens":5,"max_tokens":-1`, `"max_tokens":0`, `"max_tokens":-1`, `"max_completion_tokens":-1`, `"stop":["a","b","c","d","e"]`, `"response_format":{"type":"json_schema","json_schema":{"name":"any"}}`, `"stream_options":{"include_usage":true}`} {
 		req, err := chat.Decode([]byte(`{"model":"m","messages":[{"role":"user","content":"Hi"}],`+members+`}`), known.Sender{})
 		if err != nil {
 			t.Errorf("%s: %v", members, err)

@@ -30,10 +30,14 @@ type inputFields struct {
 	PreviousResponseID jsontext.Value `json:"previous_response_id"`
 	Conversation       jsontext.Value `json:"conversation"`
 	Text               jsontext.Value `json:"text"`
+
+	// Parameters of Anthropic's Messages API, under their names there.
+	System        jsontext.Value `json:"system"`
+	StopSequences jsontext.Value `json:"stop_sequences"`
 }
 
-// refuseInputFields refuses parameters of the Responses API beside messages, as OpenAI does: without them, the answer would be
-// another than was asked for. One whose form in chat was sent as well does no harm. A body that has the shape of the Responses API
+// refuseInputFields refuses parameters of the Responses API, and of Anthropic's, beside messages, as OpenAI does: without them, the
+// answer would be another than was asked for. One whose form in chat was sent as well does no harm. A body that has the shape of the Responses API
 // as a whole comes from a client that knows of no other route.
 func refuseInputFields(w *wireRequest) error {
 	if w.responsesShape {
@@ -52,6 +56,18 @@ func refuseInputFields(w *wireRequest) error {
 	} {
 		if f.asked {
 			return agent.ParamError(agent.UnsupportedParameter, f.param, "Chat completions have no '%s': there %s. Send that instead, or use /v1/responses.", f.param, f.here)
+		}
+	}
+	for _, f := range []struct {
+		param string
+		asked bool
+		here  string
+	}{
+		{"system", (w.System.Kind() == '"' || w.System.Kind() == '[') && len(w.System) > len(`""`), "it is a message with the role 'system'"},
+		{"stop_sequences", w.StopSequences.Kind() == '[' && len(w.StopSequences) > len(`[]`) && w.Stop.IsZero(), "it is 'stop'"},
+	} {
+		if f.asked {
+			return agent.ParamError(agent.UnsupportedParameter, f.param, "Chat completions have no '%s': there %s. Send that instead, or use /v1/messages.", f.param, f.here)
 		}
 	}
 	return nil

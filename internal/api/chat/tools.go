@@ -14,6 +14,7 @@ import (
 //	{"type": "function", "function": {"name": "read", "description": "…", "parameters": {…}}}
 //	{"type": "custom", "custom": {"name": "patch", "format": {"type": "grammar", "grammar": {…}}}}
 //	{"type": "function", "name": "read", "description": "…", "parameters": {…}}
+//	{"name": "read", "description": "…", "input_schema": {…}}                     Anthropic's form, which some clients send here
 //
 // It is changed by unflatten, and then has one of Function and Custom, or neither.
 type wireTool struct {
@@ -30,6 +31,7 @@ type flatTool struct {
 	Name        string        `json:"name"`
 	Description string        `json:"description"`
 	Parameters  openai.Object `json:"parameters"`
+	InputSchema openai.Object `json:"input_schema"`
 	// Strict asks that the arguments fit the schema.
 	Strict bool           `json:"strict"`
 	Format openai.Grammar `json:"format"`
@@ -120,6 +122,12 @@ func (r *Request) setTools(w *wireRequest) error {
 // unflatten converts a tool in the form of the Responses API to that of chat. A tool that
 // already has the form of chat stays as it is.
 func (t *wireTool) unflatten() {
+	if t.InputSchema != nil && t.Parameters == nil {
+		t.Parameters = t.InputSchema
+		if t.Type == "custom" {
+			t.Type = "function" // Anthropic's name for a tool of the client's own
+		}
+	}
 	switch {
 	// Chat's form, or neither of the two, which addTool tells the client.
 	case t.Name == "" || t.Function != nil || t.Custom != nil:
@@ -183,6 +191,7 @@ func (r *Request) echo(c *agent.ToolCall) json.RawMessage {
 // that it names must be there. The zero value, when neither is there, lets the model choose.
 //
 //	"none", "auto", "required"                        the mode alone
+//	{"type": "auto"}, {"type": "any"}, …              the mode, or Anthropic's name for it
 //	{"type": "function", "function": {"name": …}}     required, one name
 //	{"type": "allowed_tools", …}                      its mode, several names
 func (r *Request) setToolChoice(w *wireRequest) error {
@@ -217,6 +226,15 @@ func objectChoice(c *wireToolChoice, param string) (agent.ToolChoice, error) {
 		return agent.ToolChoice{}, openai.Missing(param + ".allowed_tools")
 	case c.Type == "allowed_tools":
 		return allowedTools(c.Allowed, param+".allowed_tools")
+	}
+	// A mode in an object, and Anthropic's names, as clients send them that speak both APIs.
+	switch c.Type {
+	case "none", "auto", "required":
+		return agent.ToolChoice{Mode: openai.ToolModes[c.Type]}, nil
+	case "any":
+		return agent.ToolChoice{Mode: agent.ToolsRequired}, nil
+	case "tool":
+		return oneTool(c.Name, param+".name")
 	}
 	name, namePath, err := c.chosen(param)
 	if err != nil {

@@ -22,6 +22,8 @@ type wireMessage struct {
 	Role string `json:"role"`
 	// Content of a plain string is one block of text.
 	Content content `json:"content"`
+	// ToolCalls are where OpenAI has the calls; they are refused.
+	ToolCalls []openai.Sent `json:"tool_calls"`
 }
 
 // own is for known.Decode: nothing of a message shares memory with the body or is changed later, unless one of its blocks is shown

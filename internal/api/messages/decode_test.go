@@ -89,6 +89,13 @@ func TestDecodeRefuses(t *testing.T) {
 
 		{`"thread":{"type":"create"}`, agent.UnsupportedParameter, "thread"},
 		{`"compaction":{"type":"summarize"}`, agent.UnsupportedParameter, "compaction"},
+		{`"stop":["x"]`, agent.UnsupportedParameter, "stop"},
+		{`"stop":"x"`, agent.UnsupportedParameter, "stop"},
+		{`"response_format":{"type":"json_object"}`, agent.UnsupportedParameter, "response_format"},
+		{`"instructions":"Be brief."`, agent.UnsupportedParameter, "instructions"},
+		{`"functions":[{"name":"a"}]`, agent.UnsupportedParameter, "functions"},
+		{tool + `"parallel_tool_calls":false`, agent.UnsupportedParameter, "parallel_tool_calls"},
+		{message(`{"role":"assistant","content":null,"tool_calls":[{"id":"c"}]},{"role":"user","content":"x"}`), agent.UnsupportedParameter, "messages[1].tool_calls"},
 		{`"stream":"true"`, agent.InvalidType, "stream"},
 		{`"thinking":{}`, agent.MissingParameter, "thinking.type"},
 		{`"thinking":{"type":"deep"}`, agent.InvalidValue, "thinking.type"},
@@ -127,6 +134,20 @@ func TestDecodeRefuses(t *testing.T) {
 }
 
 // TestSentencesSayWhatToDo holds the sentences that users of Claude Code meet.
+// What asks for nothing, or is said in this API's words as well, harms nobody.
+func TestParametersOfOpenAIsThatAskForNothing(t *testing.T) {
+	for _, members := range []string{
+		`"stop":null,"response_format":{"type":"text"},"instructions":"","functions":[],"parallel_tool_calls":false`,
+		`"stop":"x","stop_sequences":["x"],"instructions":"Be brief.","system":"Be brief.","response_format":{"type":"json_object"},"output_config":{"format":{"type":"json_schema","schema":{}}}`,
+		`"tools":[{"name":"a"}],"functions":[{"name":"a"}],"parallel_tool_calls":true,"tool_choice":null`,
+		`"parallel_tool_calls":false,"tools":[{"name":"a"}],"tool_choice":{"type":"auto","disable_parallel_tool_use":true},"response_format":"text"`,
+	} {
+		if _, err := messages.Decode([]byte(`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Ho","tool_calls":[]},{"role":"user","content":"Hi"}],`+members+`}`), known.Sender{}); err != nil {
+			t.Errorf("%s: %v", members, err)
+		}
+	}
+}
+
 func TestSentencesSayWhatToDo(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"document","source":{"type":"url","url":"https://x/a.pdf"}}]}]}`:                     "Send the document itself",

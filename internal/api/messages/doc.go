@@ -6,7 +6,7 @@
 // between the two.
 //
 //   - request.go: the request's fields; conversation.go: its messages; content.go: the blocks that they are made of
-//   - tools.go: tools and tool choice; clienttools.go: tools that have a type instead of a schema
+//   - tools.go: tools and tool choice; clienttools.go: tools that have a type instead of a schema; openaifields.go: what comes in OpenAI's form
 //   - encoder.go: events to blocks; stream.go, whole.go: the two forms in which blocks are written
 //   - errors.go: the one table from [agent.Code] to status and type, and the error body
 //   - routes.go: the routes

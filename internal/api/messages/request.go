@@ -48,6 +48,7 @@ type wireRequest struct {
 	} `json:"metadata"`
 	Thread     openai.Object `json:"thread"`
 	Compaction openai.Object `json:"compaction"`
+	openAIFields
 
 	body []byte // what it was decoded from
 }
@@ -95,7 +96,10 @@ func decode(body []byte, sent known.Sender, checks ...func(*wireRequest) error) 
 	req := &Request{Stream: w.Stream}
 	req.ModelName, req.RewritesCalls = w.Model, true
 	// The model comes first, so that an empty request is told the most useful thing.
-	steps := append(checks, checkUnsupported, req.setMessages, req.setToolChoice, req.setThinking, req.setOutput, req.setLimits)
+	for i := range w.Tools {
+		w.Tools[i].unify()
+	}
+	steps := append(checks, checkUnsupported, refuseOpenAIFields, req.setMessages, req.setToolChoice, req.setThinking, req.setOutput, req.setLimits)
 	for _, step := range steps {
 		if err := step(&w); err != nil {
 			return nil, err

@@ -32,6 +32,8 @@ type wireTool struct {
 	// Of the computer tool alone.
 	Width  *openai.Int `json:"display_width_px"`
 	Height *openai.Int `json:"display_height_px"`
+
+	otherForms
 }
 
 // wireToolChoice is tool_choice: {"type": "auto"}, "any", "none", or {"type": "tool", "name": "Read"}.

@@ -229,6 +229,15 @@ type unionError struct {
 // Error implements error. Clients get the words of semanticError.
 func (e *unionError) Error() string { return "want " + e.want + ", got " + kindNames[e.got] }
 
+// Sent reports whether a member is there and not null. Its value is skipped.
+type Sent bool
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (s *Sent) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	*s = d.PeekKind() != 'n'
+	return d.SkipValue()
+}
+
 // An Object is a JSON object that is not decoded: a schema, metadata. Null and absence leave it nil.
 type Object []byte
 

@@ -13,11 +13,11 @@ import (
 
 // chatFields are those parameters, as far as they change the answer. The others are ignored.
 type chatFields struct {
-	Messages            sent                              `json:"messages"`
+	Messages            openai.Sent                       `json:"messages"`
 	ResponseFormat      *chatFormat                       `json:"response_format"`
-	MaxTokens           sent                              `json:"max_tokens"`
-	MaxCompletionTokens sent                              `json:"max_completion_tokens"`
-	Functions           []sent                            `json:"functions"`
+	MaxTokens           openai.Sent                       `json:"max_tokens"`
+	MaxCompletionTokens openai.Sent                       `json:"max_completion_tokens"`
+	Functions           []openai.Sent                     `json:"functions"`
 	Stop                openai.StringOr[[]jsontext.Value] `json:"stop"`
 	N                   *openai.Int                       `json:"n"`
 	Logprobs            bool                              `json:"logprobs"`
@@ -27,15 +27,6 @@ type chatFields struct {
 // "text" asks for nothing.
 type chatFormat struct {
 	Type string `json:"type"`
-}
-
-// sent reports whether a member is there and not null. Its value is skipped.
-type sent bool
-
-// UnmarshalJSONFrom implements json.UnmarshalerFrom.
-func (s *sent) UnmarshalJSONFrom(d *jsontext.Decoder) error {
-	*s = d.PeekKind() != 'n'
-	return d.SkipValue()
 }
 
 // refuseChatFields refuses those that ask for something. A parameter whose new form was sent as well does no harm: clients that
@@ -74,8 +65,8 @@ func (b *body) refuseChatFields() error {
 //
 //	{"type": "function", "function": {"name": "read", …}}   in place of   {"type": "function", "name": "read", …}
 type chatShape struct {
-	Function sent `json:"function"`
-	Custom   sent `json:"custom"`
+	Function openai.Sent `json:"function"`
+	Custom   openai.Sent `json:"custom"`
 }
 
 // missingName is the error for a tool, or the choice of one, without a name. To take the name from the other place would be no
