@@ -85,9 +85,21 @@ type Call struct {
 	// Place, when not nil, decides where the turn is carried out. Its error says that the run which waits for it is
 	// held by another replica; httpd sends the whole request there. See Fill.
 	Place func(*agent.Request) error
+	// Attempt says whether the request may be carried out more than once.
+	Attempt Attempt
 	// ReferenceNames asks that models are also listed under the names that the reference system gives them on this
 	// path, because clients have those in their settings.
 	ReferenceNames bool
+}
+
+// An Attempt is one of several to have a request carried out: another replica was asked to, and its answer did not come, so nobody knows
+// whether it has done so, or still will. What is kept of the request must be kept once, whoever is first: it is what the last attempt
+// says, because its answer is the one that the client gets.
+type Attempt struct {
+	// Name is random, and the same for all attempts. "" when there will be one only.
+	Name string
+	// Again says that there was one before this.
+	Again bool
 }
 
 // Fill copies what the call knows into req. An error is for httpd alone: the handler returns it at once, with nothing written

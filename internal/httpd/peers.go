@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 
 	"composer-api/internal/agent"
 	"composer-api/internal/api"
@@ -83,9 +84,15 @@ func (s *Server) handleAnywhere(w *response, r *http.Request, route api.Route, c
 		if !errors.As(err, &to) || w.began() {
 			return err
 		}
-		if s.forward(w, withBody(r, kept.data.Bytes()), call, to) {
+		if call.Attempt.Name == "" {
+			call.Attempt.Name = agent.NewID("", 24)
+		}
+		out := withBody(r, kept.data.Bytes())
+		writeAttempt(out.Header, call.Attempt)
+		if s.forward(w, out, call, to) {
 			return nil
 		}
+		call.Attempt.Again = true
 		if err := r.Context().Err(); err != nil {
 			return &agent.Error{Code: agent.Canceled, Err: err}
 		}
@@ -97,6 +104,25 @@ func (s *Server) handleAnywhere(w *response, r *http.Request, route api.Route, c
 		err = s.moveOn(r)
 	}
 	return agent.ErrShuttingDown
+}
+
+// attemptHeader tells another replica of api.Attempt: its name, and attemptAgain behind it. What a client sends there is not read.
+const (
+	attemptHeader = "X-Composer-Attempt"
+	attemptAgain  = " again"
+)
+
+func writeAttempt(h http.Header, a api.Attempt) {
+	value := a.Name
+	if a.Again {
+		value += attemptAgain
+	}
+	h.Set(attemptHeader, value)
+}
+
+func readAttempt(h http.Header) api.Attempt {
+	name, again := strings.CutSuffix(h.Get(attemptHeader), attemptAgain)
+	return api.Attempt{Name: name, Again: again}
 }
 
 // maxMoves is how many replicas a request is sent to at most until one takes it.

@@ -22,9 +22,11 @@ import (
 type peers struct {
 	away bool
 	open []string // those that take new turns; of these, the ones that begin with "dead" don't answer
-	got  []byte
-	id   string
-	from agent.Trace
+	// attempts are those that it was told of.
+	attempts []string
+	got      []byte
+	id       string
+	from     agent.Trace
 }
 
 func (p *peers) Holder(_ context.Context, req *agent.Request) (string, bool) {
@@ -52,6 +54,7 @@ func (p *peers) HolderOf(_ context.Context, owner, id string) string {
 }
 
 func (p *peers) Forward(w http.ResponseWriter, r *http.Request, address string) error {
+	p.attempts = append(p.attempts, r.Header.Get("X-Composer-Attempt"))
 	if p.away || strings.HasPrefix(address, "dead") {
 		return errors.New("no way to " + address)
 	}
@@ -112,6 +115,53 @@ func TestARequestMovesToTheReplicaThatHoldsItsRun(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAnAttemptThatGotNoAnswerIsToldOf: a replica that was asked may have carried the turn out, and whoever is asked next is told so,
+// with the same name. What a client says of attempts is not read.
+func TestAnAttemptThatGotNoAnswerIsToldOf(t *testing.T) {
+	ask := func(t *testing.T, p *peers, drains, fromPeer bool, header, message string) (calls []api.Attempt) {
+		s := newServer(httpd.Config{Peers: p, Surfaces: []api.Route{{Pattern: "POST /turns", Turn: true, Handle: func(w http.ResponseWriter, r *http.Request, call *api.Call) error {
+			calls = append(calls, call.Attempt)
+			return call.Fill(&agent.Request{Messages: []agent.Message{{Role: agent.User, Parts: []agent.Part{{Text: message}}}}})
+		}}}})
+		handler := s.Handler()
+		if drains {
+			s.Drain()
+		}
+		if fromPeer {
+			handler = s.PeerHandler()
+		}
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/turns", strings.NewReader("{}"))
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Authorization", "Bearer "+key)
+		if header != "" {
+			req.Header.Set("X-Composer-Attempt", header)
+		}
+		handler.ServeHTTP(httptest.NewRecorder(), req)
+		return calls
+	}
+	t.Run("here", func(t *testing.T) {
+		p := &peers{away: true}
+		calls := ask(t, p, false, false, "forged again", "held")
+		if len(p.attempts) != 1 || len(p.attempts[0]) != 24 || len(calls) != 2 || calls[0] != (api.Attempt{}) || calls[1] != (api.Attempt{Name: p.attempts[0], Again: true}) {
+			t.Errorf("the replica was told of %q, and the calls are %+v", p.attempts, calls)
+		}
+	})
+	t.Run("elsewhere", func(t *testing.T) {
+		p := &peers{open: []string{"dead:1", "b:1"}}
+		ask(t, p, true, false, "", "new")
+		if len(p.attempts) != 2 || p.attempts[1] != p.attempts[0]+" again" {
+			t.Errorf("the replicas were told of %q", p.attempts)
+		}
+	})
+	t.Run("from a replica", func(t *testing.T) {
+		for header, want := range map[string]api.Attempt{"": {}, "x": {Name: "x"}, "x again": {Name: "x", Again: true}} {
+			if calls := ask(t, &peers{}, false, true, header, "new"); len(calls) != 1 || calls[0] != want {
+				t.Errorf("%q is %+v", header, calls)
+			}
+		}
+	})
 }
 
 // TestWhatIsHeldElsewhereIsAskedForThere: what the handler doesn't find, on routes that say so. Nobody asks for a replica, and

@@ -148,6 +148,7 @@ func (s *Server) serve(w *response, r *http.Request, b base, route api.Route) er
 	}
 	if route.Turn && fromPeer(r.Context()) {
 		call.Place = s.onlyIfHere(r.Context())
+		call.Attempt = readAttempt(r.Header)
 	}
 	err = route.Handle(w, r, call)
 	if s.mayBeHeld(err, w, r, route) && s.forwardToHolder(w, r, call, r.PathValue(route.Held)) {

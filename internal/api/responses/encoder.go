@@ -3,6 +3,8 @@ package responses
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -32,6 +34,13 @@ type Options struct {
 
 // NewID makes a response's id.
 func NewID() string { return agent.NewID(responseIDPrefix, responseIDRandom) }
+
+// IDOf is the id of the response of all attempts with that name (api.Attempt). It looks like any other, and only who knows the name
+// can tell it.
+func IDOf(attempt string) string {
+	sum := sha256.Sum256([]byte(attempt))
+	return responseIDPrefix + hex.EncodeToString(sum[:])[:responseIDRandom]
+}
 
 // An Encoder turns the events of one turn into a response object and, when it was made by [NewStream], into the events of
 // a stream. It is an agent.Sink. One goroutine may use it.

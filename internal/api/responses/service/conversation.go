@@ -154,9 +154,18 @@ func (rec *record) appendToConversation(ctx context.Context, r *responses.Respon
 	if err != nil {
 		return err
 	}
-	err = rec.service.store.AddParts(ctx, rec.row.Owner, rec.conversation, time.Now().Add(rec.service.cfg.Age), parts)
+	add := func() error {
+		return rec.service.store.AddParts(ctx, rec.row.Owner, rec.conversation, time.Now().Add(rec.service.cfg.Age), parts)
+	}
+	err = add()
+	// An attempt before may still be at work, so what it adds can come between the two.
+	for try := 1; rec.again && errors.Is(err, store.ErrConflict) && try < updateTries; try++ {
+		if err = rec.removeAdded(ctx); err == nil {
+			err = add()
+		}
+	}
 	switch {
-	case errors.Is(err, store.ErrConflict): // nobody else makes these ids, so an earlier try has added them
+	case errors.Is(err, store.ErrConflict): // an earlier try has added them; or a later attempt, whose answer the client has got
 	case errors.Is(err, store.ErrNotFound): // it was deleted meanwhile, which is its client's business
 	case errors.Is(err, store.ErrTooLarge): // it is far longer than any model takes
 		rec.service.cfg.Log.Error("a conversation is too large to be added to", "id", rec.row.ID)
@@ -165,6 +174,41 @@ func (rec *record) appendToConversation(ctx context.Context, r *responses.Respon
 	}
 	rec.conversed = true
 	return nil
+}
+
+// removeAdded takes out of the conversation what an attempt before has added under the same response's id: its answer was lost, and
+// the client knows only what this one says.
+func (rec *record) removeAdded(ctx context.Context) error {
+	ids, err := rec.added(ctx)
+	for _, id := range ids {
+		if err := rec.service.store.DeletePart(ctx, rec.row.Owner, rec.conversation, id); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+	}
+	return err
+}
+
+// added are the ids of the items in the conversation that have the response's id in theirs. They stand together, because they were
+// added by one call, and near the end.
+func (rec *record) added(ctx context.Context) (ids []string, err error) {
+	for page := (store.Page{Limit: conversationStep, Descending: true}); ; {
+		parts, err := rec.service.store.ListParts(ctx, rec.row.Owner, rec.conversation, page)
+		if err != nil {
+			return nil, err
+		}
+		for i := range parts {
+			switch {
+			case responses.ResponseOf(parts[i].ID) == rec.row.ID:
+				ids = append(ids, parts[i].ID)
+			case len(ids) > 0:
+				return ids, nil
+			}
+		}
+		if len(parts) < page.Limit {
+			return ids, nil
+		}
+		page.After = parts[len(parts)-1].ID
+	}
 }
 
 // lastingInput are the items of a stored input that belong into a conversation: all but those

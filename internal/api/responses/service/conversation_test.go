@@ -251,3 +251,46 @@ func TestTheTriggerOfACompactionIsNoItemOfItsConversation(t *testing.T) {
 		}
 	}
 }
+
+// TestATurnThatIsAttemptedAgainIsInItsConversationOnce: with the words of the last attempt, whichever ends first. Its client has those,
+// and the model is not told of the others.
+func TestATurnThatIsAttemptedAgainIsInItsConversationOnce(t *testing.T) {
+	for name, lastIsFaster := range map[string]bool{"the first ends first": false, "the last ends first": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			defer w.end()
+			c := w.converse(`{}`)
+			w.create(in(c.ID, "", "One?", "One."))
+			lost := func() { w.attempt("a", false, in(c.ID, "", "Two?", "Lost.")) }
+			if !lastIsFaster {
+				lost()
+			}
+			last := w.attempt("a", true, in(c.ID, "", "Two?", "Two.")).response()
+			if lastIsFaster {
+				lost()
+			}
+			if diff := cmp.Diff([]string{"user: One?", "assistant: One.", "user: Two?", "assistant: Two."}, w.said(c.ID)); diff != "" {
+				t.Error(diff)
+			}
+			if got := text(w.retrieve(last.ID)); got != "Two." {
+				t.Errorf("the response says %q", got)
+			}
+			w.create(in(c.ID, "", "Three?", "Three."))
+			if diff := cmp.Diff([]string{"One?", "One.", "Two?", "Two.", "Three?"}, w.heard()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestAttemptsAreOfOneOwner: the name of an attempt leads to nobody else's response.
+func TestAttemptsAreOfOneOwner(t *testing.T) {
+	w := newWorld(t)
+	defer w.end()
+	first := w.attempt("a", false, say("", "text Ann's.")).response()
+	w.do("GET", "/responses/"+first.ID, "", "k:bob").is(404, "", "")
+	other := w.attempt("b", false, say("", "text Another.")).response()
+	if first.ID == other.ID || text(w.retrieve(first.ID)) != "Ann's." {
+		t.Errorf("%s says %q, and %s is the other", first.ID, text(w.retrieve(first.ID)), other.ID)
+	}
+}

@@ -70,17 +70,24 @@ type record struct {
 	// row is complete except for what set fills in. Its revision is that of the last write.
 	row   store.Response
 	brief bool // not to be stored
+	// again says that an attempt before may have written under the same id, or still may (api.Attempt). What this one says counts.
+	again bool
 
 	conversation string              // that the response belongs to; "" when none
 	conversed    bool                // what it says was added there
 	now          *responses.Response // what set was given last
 }
 
-// newRecord begins the row of the response to req: with a new id, what it continues, and its input, whose items get ids
+// newRecord begins the row of the response to req: with a new id (that of the attempts before, if there may be some), what it continues, and its input, whose items get ids
 // from the response's. It writes nothing yet. continued says that something can continue the response although it isn't stored,
 // so that its input is needed: an agent without a store sends megabytes that nobody will ask for.
 func (s *Service) newRecord(call *api.Call, req *responses.Request, continued bool) (*record, error) {
 	id := responses.NewID()
+	// One in the background has a process that works on it, and events: two attempts are two responses.
+	attempts := call.Attempt.Name != "" && !req.Background
+	if attempts {
+		id = responses.IDOf(call.Attempt.Name)
+	}
 	var input []byte
 	if req.Store || req.Background || req.ConversationID != "" || continued {
 		items := req.Input
@@ -94,7 +101,7 @@ func (s *Service) newRecord(call *api.Call, req *responses.Request, continued bo
 		input = openai.Encode(encoded)
 	}
 	now := time.Now()
-	return &record{service: s, brief: !req.Store, conversation: req.ConversationID, row: store.Response{
+	return &record{service: s, brief: !req.Store, again: attempts && call.Attempt.Again, conversation: req.ConversationID, row: store.Response{
 		Owner: call.Caller.Owner, ID: id, Previous: req.PreviousResponseID,
 		Input: input, Created: now, Expires: now.Add(s.cfg.Age),
 	}}, nil
@@ -186,19 +193,22 @@ func wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// insert tries once. That the row exists already is no error when it holds the same.
+// insert tries once. That the row exists already is no error when it holds the same. What an attempt before has stored is replaced.
 func (rec *record) insert(ctx context.Context) error {
 	err := rec.service.store.CreateResponse(ctx, rec.row)
 	if !errors.Is(err, store.ErrConflict) {
 		return err
 	}
-	// Nobody else makes this id, so this is most likely what an earlier try has stored without telling.
+	// Nobody else makes this id but another attempt, so this is most likely what an earlier try has stored without telling.
 	now, readErr := rec.service.store.Response(ctx, rec.row.Owner, rec.row.ID)
 	switch {
 	case readErr != nil:
 		return readErr
 	case rec.holds(&now):
 		return nil
+	case rec.again:
+		rec.row.Revision = now.Revision
+		return rec.service.store.UpdateResponse(ctx, rec.row)
 	}
 	return err
 }

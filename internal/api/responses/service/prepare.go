@@ -31,7 +31,11 @@ func (s *Service) prepare(ctx context.Context, call *api.Call, req *responses.Re
 	past.recalled = recalled
 	if req.ConversationID != "" {
 		// A request has one or none of the two; both were refused when it was read.
-		history, err = past.conversation(ctx, req.ConversationID, "")
+		added := "" // by an attempt before, whose answer nobody has got
+		if call.Attempt.Again {
+			added = responses.IDOf(call.Attempt.Name)
+		}
+		history, err = past.conversation(ctx, req.ConversationID, added)
 	} else {
 		history, err = past.history(ctx, req.PreviousResponseID)
 	}

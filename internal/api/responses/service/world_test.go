@@ -85,7 +85,7 @@ func worldOn(t testing.TB, cfg sqlstore.Config, ring *seal.Ring, fronts ...func(
 	mux := http.NewServeMux()
 	for _, route := range w.service.Routes() {
 		mux.HandleFunc(route.Pattern, func(rw http.ResponseWriter, r *http.Request) {
-			call := &api.Call{Caller: agent.Caller{Owner: r.Header.Get("X-Owner")}}
+			call := &api.Call{Caller: agent.Caller{Owner: r.Header.Get("X-Owner")}, Attempt: api.Attempt{Name: r.Header.Get("X-Attempt"), Again: r.Header.Get("X-Again") != ""}}
 			call.Again = func(context.Context) (*api.Call, func(), error) {
 				if w.refuse.Load() {
 					return nil, nil, &agent.Error{Code: agent.InvalidKey}
@@ -176,6 +176,20 @@ func (w *world) doContext(ctx context.Context, method, path, body string, owner 
 	w.t.Helper()
 	req := httptest.NewRequestWithContext(ctx, method, path, strings.NewReader(body))
 	req.Header.Set("X-Owner", append(owner, ann)[0])
+	rec := httptest.NewRecorder()
+	w.handler.ServeHTTP(rec, req)
+	return &answer{w.t, rec.Code, rec.Header(), rec.Body.Bytes()}
+}
+
+// attempt sends a request to make a response as one of several attempts; again says that there was one before.
+func (w *world) attempt(name string, again bool, body string) *answer {
+	w.t.Helper()
+	req := httptest.NewRequestWithContext(context.Background(), "POST", "/responses", strings.NewReader(body))
+	req.Header.Set("X-Owner", ann)
+	req.Header.Set("X-Attempt", name)
+	if again {
+		req.Header.Set("X-Again", "yes")
+	}
 	rec := httptest.NewRecorder()
 	w.handler.ServeHTTP(rec, req)
 	return &answer{w.t, rec.Code, rec.Header(), rec.Body.Bytes()}
