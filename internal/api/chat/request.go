@@ -85,10 +85,12 @@ type ignoredFields struct {
 	ServiceTier          string        `json:"service_tier"`
 }
 
-// wireFormat is response_format: {"type": "json_schema", "json_schema": {"name": "…", "schema": {…}, "strict": true}}.
+// wireFormat is response_format: {"type": "json_schema", "json_schema": {"name": "…", "schema": {…}, "strict": true}}. Servers of open
+// models take {"type": "json_object", "schema": {…}} for the same, and clients of theirs go on sending it.
 type wireFormat struct {
 	Type       string               `json:"type"`
 	JSONSchema *openai.SchemaFormat `json:"json_schema"`
+	Schema     openai.Object        `json:"schema"`
 }
 
 // Decode reads a request body. Errors are *agent.Error with the field's path as Param. The fields of
@@ -187,8 +189,12 @@ func (r *Request) setFormat(w *wireRequest) error {
 			schema.Schema = openai.Object(`{}`) // chat's schema is optional, that of the Responses API is not
 		}
 	}
+	kind := w.ResponseFormat.Type
+	if given := w.ResponseFormat.Schema; given != nil && schema.Schema == nil && (kind == "json_object" || kind == "json_schema") {
+		kind, schema.Schema = "json_schema", given
+	}
 	var err error
-	r.Format, err = openai.Format(w.ResponseFormat.Type, "response_format", schema, "response_format.json_schema")
+	r.Format, err = openai.Format(kind, "response_format", schema, "response_format.json_schema")
 	return err
 }
 

@@ -7,7 +7,7 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// Parameters of chat completions in a request to this API, as programs send them that were moved here in part. OpenAI
+// Parameters of chat completions, and of Anthropic's Messages API, in a request to this API, as programs send them that were moved here in part. OpenAI
 // refuses them, too, and names the new place. Left out in silence, they would give another answer than was asked for: prose in
 // place of JSON, or a text that is longer than wanted.
 
@@ -21,6 +21,10 @@ type chatFields struct {
 	Stop                openai.StringOr[[]jsontext.Value] `json:"stop"`
 	N                   *openai.Int                       `json:"n"`
 	Logprobs            bool                              `json:"logprobs"`
+
+	// Of Anthropic's Messages API.
+	System        openai.StringOr[[]openai.Sent] `json:"system"`
+	StopSequences openai.StringOr[[]openai.Sent] `json:"stop_sequences"`
 }
 
 // chatFormat is the part of response_format that tells whether it asks for anything.
@@ -50,6 +54,10 @@ func (b *body) refuseChatFields() error {
 		}
 	}
 	switch {
+	case (b.System.String != "" || len(b.System.Other) > 0) && b.Instructions.IsZero():
+		return agent.ParamError(agent.UnsupportedParameter, "system", "The Responses API has no 'system': there it is 'instructions'. Send that instead, or use /v1/messages.")
+	case len(b.StopSequences.Other) > 0:
+		return agent.ParamError(agent.UnsupportedParameter, "stop_sequences", "The Responses API has no 'stop_sequences'. Leave it out, or use /v1/messages.")
 	case b.Stop.String != "" || len(b.Stop.Other) > 0:
 		return agent.ParamError(agent.UnsupportedParameter, "stop", "The Responses API has no 'stop'. Leave it out, or use /v1/chat/completions.")
 	// One answer is what this API gives anyway.

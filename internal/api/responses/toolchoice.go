@@ -128,7 +128,13 @@ func (c *choiceFields) nameless() bool {
 // notOffered is the error for a choice of a tool that isn't there, or isn't the client's to
 // run. Only the type or the name is quoted, shortened by openai.Clip.
 func notOffered(c *choiceFields, param string) error {
-	switch {
+	mode := c.Type
+	if mode == "any" { // Anthropic's name for it
+		mode = "required"
+	}
+	switch _, isMode := openai.ToolModes[mode]; {
+	case isMode && c.Name == "":
+		return agent.ParamError(agent.InvalidValue, param, "'%s' is an object of the type '%s', which names no tool. Send the text '%s' in place of it.", param, c.Type, mode)
 	case c.nameless():
 		return c.missingName(param)
 	case c.Name == "":
