@@ -3,10 +3,13 @@ package cli
 import (
 	"errors"
 	"log/slog"
+	"math"
 	"os"
 	"runtime/debug"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
+
+	"composer-api/internal/gateway/pdftext"
 )
 
 // memoryShare is how much of the container's memory the Go heap may fill before the garbage collector works harder. The
@@ -57,6 +60,12 @@ const sentShare = 4
 //
 // 800 MiB are what the largest image takes while it is decoded and scaled; see package imagefetch.
 func imageMemory() int64 { return share(2, 800<<20) }
+
+// pdfMemory is how many bytes the reading of a PDF file may take, of which one is read at a time: three quarters of the memory limit.
+// Where that is too little for any file, it is the least that one takes, if there is so much at all.
+func pdfMemory() int64 {
+	return max(share(4, math.MaxInt64)*3, share(1, pdftext.LeastMemory))
+}
 
 // bodyMemory is how many bytes of requests may be read and decoded at once: what the user says, in MiB, or an eighth of the
 // memory limit. Decoded they take some three times as much.

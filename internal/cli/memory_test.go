@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
+
+	"composer-api/internal/gateway/pdftext"
 )
 
 func TestTheContainersMemoryIsTheLimit(t *testing.T) {
@@ -44,5 +46,20 @@ func TestTheContainersMemoryIsTheLimit(t *testing.T) {
 				t.Errorf("log %q, want %q", out.String(), tt.log)
 			}
 		})
+	}
+}
+
+// In a container of 256 MB a small PDF file can be read; in one that is smaller it would end the process.
+func TestTheMemoryForPDFFiles(t *testing.T) {
+	before := debug.SetMemoryLimit(math.MaxInt64)
+	defer debug.SetMemoryLimit(before)
+	for limit, want := range map[int64]int64{
+		128 << 20: 128 << 20, 205 << 20: pdftext.LeastMemory, 800 << 20: 600 << 20, math.MaxInt64: math.MaxInt64 / 4 * 3,
+	} {
+		debug.SetMemoryLimit(limit)
+		got := pdfMemory()
+		if got != want || (got >= pdftext.LeastMemory) != (limit > 128<<20) {
+			t.Errorf("of %d MiB: %d, want %d", limit>>20, got, want)
+		}
 	}
 }

@@ -293,7 +293,7 @@ func (s *Instance) makeGateway(c *config.Config, p *Parts, images gateway.ImageF
 		Parked:   parked,
 		Backends: p.Backends, Catalog: cat, ParkTimeout: c.ParkTimeout, Unconfigured: unconfigured, Log: logs.of("gateway"),
 		Durable:  gateway.NewDurableMemory(gateway.DurableConfig{Store: s.store, Backends: p.Backends, Log: logs.of("gateway")}),
-		Sessions: s.store, Images: images, Files: pdftext.New(pdftext.Config{}), MaxParkedBytes: cmp.Or(p.Kept, remembered()), MaxMemoryBytes: cmp.Or(p.Kept, remembered()-remembered()/sentShare),
+		Sessions: s.store, Images: images, Files: pdftext.New(pdftext.Config{Memory: pdfMemory()}), MaxParkedBytes: cmp.Or(p.Kept, remembered()), MaxMemoryBytes: cmp.Or(p.Kept, remembered()-remembered()/sentShare),
 		Controls: controls(&c.Controls), Unclaimed: func(cause park.Cause) { s.metrics.Unclaimed(string(cause)) },
 	})
 	s.metrics.Watch(sources(s.gateway, p.Backends))

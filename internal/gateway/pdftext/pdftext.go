@@ -2,8 +2,8 @@
 //
 // A PDF comes from whoever may send a request, and reading one is a program of its own: so it is read by PDFium, which
 // browsers read them with, compiled to WebAssembly and interpreted. What a file does there can neither reach beyond its
-// memory, which is bounded, nor outlast its time. That costs half a second and about 170 MB for each file, and a fifth of
-// a second for a page of text; nothing of it stays. One file is read at a time; texts are remembered, because clients send
+// memory, which is bounded, nor outlast its time. That costs half a second and about 170 MB for each file, more for a large one, and
+// a fifth of a second for a page of text; nothing of it stays. One file is read at a time; texts are remembered, because clients send
 // a file again with every request of a conversation.
 package pdftext
 
@@ -34,6 +34,9 @@ type Config struct {
 	Timeout time.Duration
 	// Wait is how long a file waits for others; 0 means a minute.
 	Wait time.Duration
+	// Memory bounds what the reading of one file may take, in bytes, all in all; 0 means as much as the largest may take. With less
+	// than LeastMemory no file is read.
+	Memory int64
 }
 
 const (
@@ -43,9 +46,18 @@ const (
 	maxRemembered = 32 << 20
 	// maxAge counts from the last use.
 	maxAge = time.Hour
-	// maxPages bounds the memory of the WebAssembly machine, in pages of 64 KiB: 256 MiB.
-	maxPages = 4096
+	// page is WebAssembly's, in bytes. maxPages bounds the memory that a file may use, 256 MiB. The least is for a file of some
+	// megabytes; PDFium itself begins with 289 pages.
+	page               = 64 << 10
+	maxPages, minPages = 4096, 400
+	// machine is what reading takes beside that memory, in bytes: the code, above all. Measured.
+	machine = 140 << 20
+	// perPage is what a page takes at most, in bytes: memory that grows is copied, to a place that is larger by a quarter.
+	perPage = page * 9 / 4
 )
+
+// LeastMemory is what Config.Memory has to be for files to be read at all, in bytes.
+const LeastMemory int64 = machine + minPages*perPage
 
 // A Reader reads PDF files. It is safe for concurrent use.
 //
@@ -76,8 +88,10 @@ type result struct {
 func New(cfg Config) *Reader {
 	cfg.Timeout = cmp.Or(cfg.Timeout, 30*time.Second)
 	cfg.Wait = cmp.Or(cfg.Wait, time.Minute)
+	cfg.Memory = cmp.Or(cfg.Memory, machine+maxPages*perPage)
+	pages := uint32(min(maxPages, max(0, cfg.Memory-machine)/perPage))
 	return &Reader{
-		cfg: cfg, turn: make(chan struct{}, 1), extract: extract,
+		cfg: cfg, turn: make(chan struct{}, 1), extract: func(ctx context.Context, data []byte) (string, error) { return extract(ctx, data, pages) },
 		texts: lru.New[[sha256.Size]byte, result](lru.Limits{Bytes: maxRemembered, Age: maxAge}),
 	}
 }
@@ -89,6 +103,9 @@ func New(cfg Config) *Reader {
 //
 // It takes at most Wait and Timeout together, and less when ctx ends.
 func (r *Reader) Read(ctx context.Context, f *agent.File) (string, error) {
+	if r.cfg.Memory < LeastMemory {
+		return "", agent.ParamError(agent.UnsupportedValue, f.Param, "This server has too little memory to read PDF files. Send the text of the file, or its pages as images.")
+	}
 	key := sha256.Sum256(f.Data)
 	if known, ok := r.recall(key); ok {
 		return known.of(f)
@@ -157,7 +174,7 @@ var (
 // limit is the context of the reading: if it has ended, that explains whatever the error says.
 // The code is InvalidValue for all: it is the file that has to be another one.
 func (r *Reader) fault(limit context.Context, err error) *agent.Error {
-	message := "The PDF can't be read: it is damaged, or no PDF. Send another file, or its text."
+	message := "The PDF can't be read: it is damaged, no PDF, or takes more memory than there is for it. Send another file, or its text."
 	switch {
 	case limit.Err() != nil:
 		message = fmt.Sprintf("The PDF takes longer than %s to read. Send the pages that matter, or their text.", r.cfg.Timeout)
@@ -176,8 +193,9 @@ func (r *Reader) fault(limit context.Context, err error) *agent.Error {
 // The text of the pages is joined with empty lines between them. Errors are PDFium's,
 // errNoText, errTooLarge, or the end of ctx; fault puts them into words.
 //
-// A panic of the library is an error of this file. data is not changed.
-func extract(ctx context.Context, data []byte) (text string, err error) {
+// A panic of the library is an error of this file, and so is the end of its memory, of which it may use so many pages. data is not
+// changed.
+func extract(ctx context.Context, data []byte, pages uint32) (text string, err error) {
 	defer agent.CatchPanic(func(panicked *agent.Error) { err = panicked })
 	wasm, err := module()
 	if err != nil {
@@ -188,7 +206,7 @@ func extract(ctx context.Context, data []byte) (text string, err error) {
 		// The compiler would take five seconds and twice the memory first. Exceptions are what PDFium is compiled with.
 		RuntimeConfig: wazero.NewRuntimeConfigInterpreter().
 			WithCoreFeatures(api.CoreFeaturesV2 | experimental.CoreFeaturesExceptionHandling).
-			WithMemoryLimitPages(maxPages).WithCloseOnContextDone(true),
+			WithMemoryLimitPages(pages).WithCloseOnContextDone(true),
 	})
 	if err != nil {
 		return "", err

@@ -1,8 +1,11 @@
 package pdftext
 
 import (
+	"bytes"
+	"compress/zlib"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"sync"
@@ -63,6 +66,35 @@ func TestAPDFWithoutTextSaysSo(t *testing.T) {
 	// Another request may have it elsewhere.
 	damaged.Param = "input[7]"
 	broken(t, r, damaged)
+}
+
+// growing is a PDF of some kilobytes whose one page takes so many bytes when it is unpacked.
+func growing(t *testing.T, size int) []byte {
+	t.Helper()
+	var content, file bytes.Buffer
+	z := zlib.NewWriter(&content)
+	if _, err := z.Write(bytes.Repeat([]byte(" "), size)); err != nil || z.Close() != nil {
+		t.Fatal(err)
+	}
+	file.WriteString("%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n" +
+		"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 100 100]/Contents 4 0 R>>endobj\n")
+	fmt.Fprintf(&file, "4 0 obj<</Length %d/Filter/FlateDecode>>stream\n%s\nendstream endobj\ntrailer<</Root 1 0 R>>\n%%%%EOF", content.Len(), content.String())
+	return file.Bytes()
+}
+
+// A file must not take so much memory that the system ends the process, and everybody's turns with it.
+func TestAPDFKeepsToItsMemory(t *testing.T) {
+	r := New(Config{Memory: LeastMemory})
+	if text, err := r.Read(t.Context(), file(t)); err != nil || text == "" {
+		t.Errorf("a small one: %q, %v", text, err)
+	}
+	if e := broken(t, r, &agent.File{Data: growing(t, 12<<20)}); !strings.Contains(e.UserMessage(), "more memory than there is") {
+		t.Error(e)
+	}
+	text, err := New(Config{Memory: LeastMemory - 1}).Read(t.Context(), file(t))
+	if e := agent.AsError(err); err == nil || e.Code != agent.UnsupportedValue || e.Param != "input[0]" || !strings.Contains(e.UserMessage(), "too little memory") {
+		t.Errorf("without room for the machine: %q, %v", text, err)
+	}
 }
 
 func TestAPDFHasItsTime(t *testing.T) {
