@@ -55,49 +55,49 @@ type durable struct {
 // Recall implements Memory. A conversation of an older version of the backend can't be
 // restored, and is as good as none. Whatever fails here costs only tokens: the turn starts from
 // the transcript, and the log has the reason.
-func (m *durable) Recall(ctx context.Context, key MemoryKey) (agent.Conversation, bool) {
-	r := m.restorers[key.Upstream]
+func (d *durable) Recall(ctx context.Context, key MemoryKey) (agent.Conversation, bool) {
+	r := d.restorers[key.Upstream]
 	if r == nil {
 		return nil, false
 	}
-	row, err := m.cfg.Store.Conversation(ctx, key.Owner, key.Upstream, key.hash())
+	row, err := d.cfg.Store.Conversation(ctx, key.Owner, key.Upstream, key.hash())
 	if err != nil {
-		m.failed("recall", err)
+		d.failed("recall", err)
 		return nil, false
 	}
 	c, err := r.Restore(row.Data)
 	if err != nil {
-		m.failed("restore", err)
+		d.failed("restore", err)
 		return nil, false
 	}
 	return c, true
 }
 
 // Remember implements Memory. It does nothing for backends that can't restore a conversation.
-func (m *durable) Remember(ctx context.Context, key MemoryKey, c agent.Conversation) {
-	if m.restorers[key.Upstream] == nil {
+func (d *durable) Remember(ctx context.Context, key MemoryKey, c agent.Conversation) {
+	if d.restorers[key.Upstream] == nil {
 		return
 	}
 	data, err := c.MarshalBinary()
 	if err == nil {
 		now := time.Now()
-		err = m.cfg.Store.PutConversation(ctx, store.Conversation{
-			Owner: key.Owner, Hash: key.hash(), Backend: key.Upstream, Data: data, Created: now, Expires: now.Add(m.cfg.Age),
+		err = d.cfg.Store.PutConversation(ctx, store.Conversation{
+			Owner: key.Owner, Hash: key.hash(), Backend: key.Upstream, Data: data, Created: now, Expires: now.Add(d.cfg.Age),
 		})
 	}
-	m.failed("remember", err)
+	d.failed("remember", err)
 }
 
 // Forget implements Memory.
-func (m *durable) Forget(ctx context.Context, key MemoryKey) {
-	m.failed("forget", m.cfg.Store.DeleteConversation(ctx, key.Owner, key.Upstream, key.hash()))
+func (d *durable) Forget(ctx context.Context, key MemoryKey) {
+	d.failed("forget", d.cfg.Store.DeleteConversation(ctx, key.Owner, key.Upstream, key.hash()))
 }
 
 // failed logs err, if there is one. That a conversation isn't there is no failure. err's text
 // is the store's. It has the kind of access and no content.
-func (m *durable) failed(doing string, err error) {
+func (d *durable) failed(doing string, err error) {
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		m.cfg.Log.Warn("conversation memory", "doing", doing, "err", err)
+		d.cfg.Log.Warn("conversation memory", "doing", doing, "err", err)
 	}
 }
 

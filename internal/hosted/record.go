@@ -25,20 +25,20 @@ type recorder struct {
 }
 
 // Turn implements agent.Turner. The row is completed whatever became of the turn: its error is in it, too.
-func (t *recorder) Turn(ctx context.Context, req *agent.Request, sink agent.Sink) error {
-	entry, err := t.service.BeginRequest(ctx, req)
+func (r *recorder) Turn(ctx context.Context, req *agent.Request, sink agent.Sink) error {
+	entry, err := r.service.BeginRequest(ctx, req)
 	if err != nil {
 		return err
 	}
 	if entry == nil { // the caller's own Cursor key: nothing is written
-		return t.turns.Turn(ctx, req, sink)
+		return r.turns.Turn(ctx, req, sink)
 	}
 	if entry.left != nil {
 		sink = limitedSink{sink, entry.left}
 	}
 	seen := watch.NewSink(req, sink)
-	err = t.turns.Turn(ctx, req, seen)
+	err = r.turns.Turn(ctx, req, seen)
 	seen.Err = err
-	entry.Finish(ctx, &seen.Turn, t.statusOf(agent.CodeOf(err)))
+	entry.Finish(ctx, &seen.Turn, r.statusOf(agent.CodeOf(err)))
 	return err
 }

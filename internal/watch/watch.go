@@ -104,18 +104,18 @@ type turner struct {
 }
 
 // Turn implements agent.Turner.
-func (w *turner) Turn(ctx context.Context, req *agent.Request, sink agent.Sink) (err error) {
+func (t *turner) Turn(ctx context.Context, req *agent.Request, sink agent.Sink) (err error) {
 	begun := time.Now()
-	ctx = w.observer.TurnBegan(ctx, &req.Origin)
-	s := &Sink{sink: sink, gap: w.observer.Gap, Turn: Turn{Origin: req.Origin, Asked: req.Upstream, Begun: begun}}
+	ctx = t.observer.TurnBegan(ctx, &req.Origin)
+	s := &Sink{sink: sink, gap: t.observer.Gap, Turn: Turn{Origin: req.Origin, Asked: req.Upstream, Begun: begun}}
 	// The run has it, also after this turn, see Observer.
-	req.Watcher = &attempts{ctx, w.observer}
+	req.Watcher = &attempts{ctx, t.observer}
 	// Deferred, so that a turn that panics is told of, too; the panic goes on.
 	defer func() {
 		s.Ended, s.Err = time.Now(), err
-		w.observer.TurnEnded(ctx, &s.Turn)
+		t.observer.TurnEnded(ctx, &s.Turn)
 	}()
-	return w.turns.Turn(ctx, req, s)
+	return t.turns.Turn(ctx, req, s)
 }
 
 // attempts are an agent.Watcher: they tell an observer which turn's they are.

@@ -81,12 +81,12 @@ type buffer struct {
 }
 
 // Header and WriteHeader implement http.ResponseWriter. The status is dropped.
-func (c *buffer) Header() http.Header { return c.header }
-func (c *buffer) WriteHeader(int)     {}
+func (b *buffer) Header() http.Header { return b.header }
+func (b *buffer) WriteHeader(int)     {}
 
 // Write implements http.ResponseWriter. It never fails.
-func (c *buffer) Write(p []byte) (int, error) {
-	c.body = append(c.body, p...)
+func (b *buffer) Write(p []byte) (int, error) {
+	b.body = append(b.body, p...)
 	return len(p), nil
 }
 

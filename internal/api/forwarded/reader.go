@@ -42,25 +42,25 @@ func NewReader(trusted []netip.Prefix, log *slog.Logger, now func() time.Time) *
 // Read finds out where a request comes from. Headers that are not believed are passed over, and the operator is told.
 //
 // It never fails: at worst the result is the connection's own.
-func (w *Reader) Read(r *http.Request) Hop {
-	at := readHop(r, w.trusted)
+func (rd *Reader) Read(r *http.Request) Hop {
+	at := readHop(r, rd.trusted)
 	if at.unbelieved {
-		w.warn(at.Client)
+		rd.warn(at.Client)
 	}
 	return at
 }
 
 // warn tells the operator, at most once an hour.
-func (w *Reader) warn(from netip.Addr) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if now := w.now(); w.last.IsZero() || now.Sub(w.last) >= warnEvery {
-		w.last = now
+func (rd *Reader) warn(from netip.Addr) {
+	rd.mu.Lock()
+	defer rd.mu.Unlock()
+	if now := rd.now(); rd.last.IsZero() || now.Sub(rd.last) >= warnEvery {
+		rd.last = now
 		where := "a public address" // which may be a user's, and is nothing for the log
 		if from.IsPrivate() || from.IsLoopback() || from.IsLinkLocalUnicast() {
 			where = from.String()
 		}
-		w.log.Warn("forwarding headers are not believed", "from", where,
+		rd.log.Warn("forwarding headers are not believed", "from", where,
 			"hint", "if that is your proxy, put its address into COMPOSER_TRUSTED_PROXIES, and let it write one kind of these headers and remove the other")
 	}
 }

@@ -69,10 +69,10 @@ func (s Tokens) format() string { return "tokens " + strconv.Itoa(s.N) }
 
 // Only the fields that are not zero are written, in the order of usageFields, so that equal steps
 // have equal lines.
-func (s Usage) format() string {
+func (u Usage) format() string {
 	line := "usage"
 	for _, name := range usageFields {
-		if n := *s.field(name); n != 0 {
+		if n := *u.field(name); n != 0 {
 			line += fmt.Sprintf(" %s=%d", name, n)
 		}
 	}

@@ -110,19 +110,19 @@ var (
 )
 
 // Accept implements agent.Sink.
-func (c *summary) Accept(a agent.Accepted) error {
-	api.SetAccepted(c.header, a)
-	return c.encoder.Accept(a)
+func (s *summary) Accept(a agent.Accepted) error {
+	api.SetAccepted(s.header, a)
+	return s.encoder.Accept(a)
 }
 
 // Event implements agent.Sink.
-func (c *summary) Event(e *agent.Event) error { return c.encoder.Event(e) }
+func (s *summary) Event(e *agent.Event) error { return s.encoder.Event(e) }
 
 // Rewind implements agent.Rewinder.
-func (c *summary) Rewind() bool { return c.encoder.Rewind() }
+func (s *summary) Rewind() bool { return s.encoder.Rewind() }
 
 // Flush implements agent.Sink.
-func (c *summary) Flush() error { return nil }
+func (s *summary) Flush() error { return nil }
 
 // decodePartial reads the body of a request of which nothing is required, not even model and input.
 func (s *Service) decodePartial(r *http.Request, call *api.Call) (*responses.Request, error) {

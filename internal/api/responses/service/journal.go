@@ -48,7 +48,7 @@ type budget struct {
 }
 
 // exceeded reports whether more is held than max.
-func (r *budget) exceeded() bool { return r.used.Load() > r.max }
+func (b *budget) exceeded() bool { return b.used.Load() > b.max }
 
 // close gives the journal's bytes back to the budget, once. Readers may still read: the events are garbage only after
 // the last of them.
