@@ -40,7 +40,7 @@ func (c *offer) gateway(ctx context.Context, p *process, pretend bool) (*setup.G
 	if err := at.warnOfCertificate(ctx, p, c.CAFile); err != nil {
 		return nil, err
 	}
-	g := &setup.Gateway{Root: at.root}
+	g := &setup.Gateway{Root: at.root, Program: p.program()}
 	if at.here || c.Key == "token" {
 		g.Models, g.Token, err = c.askHere(ctx, p, client, at.root, pretend)
 	} else {

@@ -54,6 +54,13 @@ func (c *setupClientCmd) Run(ctx context.Context, p *process) error {
 	if err != nil {
 		return err
 	}
+	var client setup.Client
+	if c.Client != "" {
+		// A name that is mistyped is told before the gateway is asked for anything.
+		if client, err = findClient(c.Client); err != nil {
+			return err
+		}
+	}
 	// Asked once, and before the first question: all clients are told the same.
 	gateway, err := c.gateway(ctx, p, c.DryRun)
 	if err != nil {
@@ -61,10 +68,6 @@ func (c *setupClientCmd) Run(ctx context.Context, p *process) error {
 	}
 	asker := newAsker(p, &c.consent)
 	if c.Client != "" {
-		client, err := findClient(c.Client)
-		if err != nil {
-			return err
-		}
 		return c.setUp(m, client, gateway, asker)
 	}
 	// Without a name: all that are found here.
@@ -101,7 +104,7 @@ func (c *setupClientCmd) setUp(m *setup.Machine, client setup.Client, gateway *s
 	// The plan reads files and writes none. Apply checks that they are still what was read.
 	plan, err := setup.PlanSetup(m, client, gateway)
 	if err != nil {
-		return &hinted{err, "correct the file, or set the client up by hand: the README says what it needs"}
+		return &hinted{err, "correct the file, or set the client up by hand, as docs/clients.md says (the page /docs/clients of the gateway)"}
 	}
 	// A person who says no gets no steps: without the change they are of no use.
 	if err := asker.apply(plan, client.Name+" is set up; '"+asker.p.program()+" setup undo "+client.ID+"' puts it back"); err != nil {

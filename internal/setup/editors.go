@@ -51,7 +51,7 @@ var zed = Client{
 				set(chosen{"Composer", g.model()}, "agent", "default_model"),
 			}}},
 			variables: []variable{{name: "COMPOSER_API_KEY", key: true}},
-			steps:     []string{"or, in place of that variable, type what 'composer-api token' prints into Zed's settings (AI, LLM Providers, Composer)"},
+			steps:     []string{"or, in place of that variable, type what '" + g.tokenCommand() + "' prints into Zed's settings (AI, LLM Providers, Composer)"},
 		}
 	},
 }
@@ -142,7 +142,7 @@ var jetBrains = Client{
 	ID: "jetbrains", Name: "JetBrains AI Assistant",
 	target: func(_ *Machine, g *Gateway) target {
 		return target{steps: []string{
-			"in the IDE: Settings, Tools, AI Assistant, Providers & API keys (in older ones Models & API keys), \"OpenAI-compatible\": URL " + g.base() + ", the key from 'composer-api token', Tool calling on",
+			"in the IDE: Settings, Tools, AI Assistant, Providers & API keys (in older ones Models & API keys), \"OpenAI-compatible\": URL " + g.base() + ", the key from '" + g.tokenCommand() + "', Tool calling on",
 			"then choose " + g.model() + " in the list of models of the chat",
 			"the IDE keeps this in its own storage and in the system's keyring, which composer-api does not touch",
 		}}

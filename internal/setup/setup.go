@@ -29,6 +29,7 @@
 package setup
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 	"strings"
@@ -136,7 +137,12 @@ type Gateway struct {
 	Token agent.Secret
 	// Models are those that clients offer; the first is their default. There is at least one.
 	Models []Model
+	// Program is what is typed to run this program, "" for its name. A shell that doesn't find it would give a client an empty key.
+	Program string
 }
+
+// tokenCommand is what a person types to see the token.
+func (g *Gateway) tokenCommand() string { return cmp.Or(g.Program, "composer-api") + " token" }
 
 // base is the base URL for OpenAI's clients.
 func (g *Gateway) base() string { return g.Root + "/v1" }

@@ -141,7 +141,7 @@ var cline = Client{
 			MaxTokens     int    `json:"maxTokens"`
 		}
 		const id = "openai-compatible"
-		steps := []string{"for the editor: in Cline's settings, API Provider \"OpenAI Compatible\", Base URL " + g.base() + ", Model ID " + g.model() + ", the key from 'composer-api token'"}
+		steps := []string{"for the editor: in Cline's settings, API Provider \"OpenAI Compatible\", Base URL " + g.base() + ", Model ID " + g.model() + ", the key from '" + g.tokenCommand() + "'"}
 		if g.Token.IsZero() {
 			steps = append(steps, "its file refers to no variable: give it the key by --key each time, as in cline --key \""+g.shell()+"\"")
 		}
@@ -195,5 +195,5 @@ func (g *Gateway) shell() string {
 	if g.Token.IsZero() {
 		return "$" + keyVariable
 	}
-	return `"$(composer-api token)"`
+	return `"$(` + g.tokenCommand() + `)"`
 }
