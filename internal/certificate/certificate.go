@@ -68,7 +68,16 @@ func NewFiles(cert, key string, log *slog.Logger, now func() time.Time) (*Files,
 		return nil, err
 	}
 	f.loaded, f.of, f.looked = loaded, f.stamps(), now()
+	f.warnOfEnd()
 	return f, nil
+}
+
+// warnOfEnd warns of a certificate that has ended. It is used all the same: the next one may come at any time, and a server that
+// ends helps nobody.
+func (f *Files) warnOfEnd() {
+	if end := f.loaded.Leaf.NotAfter; end.Before(f.now()) {
+		f.log.Warn("the certificate has ended: clients refuse it until it is renewed", "file", f.cert, "end", end)
+	}
 }
 
 // Get is for tls.Config.GetCertificate. It never fails.
@@ -90,6 +99,7 @@ func (f *Files) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		}
 		f.loaded = loaded
 		f.log.Info("the certificate was read again", "until", loaded.Leaf.NotAfter)
+		f.warnOfEnd()
 	}
 	return f.loaded, nil
 }

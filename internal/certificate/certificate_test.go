@@ -160,3 +160,15 @@ func TestTheAuthoritysQuestionByHTTP(t *testing.T) {
 		}
 	}
 }
+
+// A certificate that has ended is served, and said when the server starts: clients alone would notice else.
+func TestACertificateThatHasEndedIsWarnedOf(t *testing.T) {
+	cert, key := write(t, t.TempDir(), "one.test", began)
+	for year, warned := range map[int]bool{0: false, 2: true} {
+		var log bytes.Buffer
+		_, err := certificate.NewFiles(cert, key, slog.New(slog.NewTextHandler(&log, nil)), func() time.Time { return began.AddDate(year, 0, 0) })
+		if err != nil || strings.Contains(log.String(), "the certificate has ended") != warned {
+			t.Errorf("after %d years: %v, %q", year, err, &log)
+		}
+	}
+}

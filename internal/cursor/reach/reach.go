@@ -46,6 +46,7 @@ func reason(target *url.URL, setting string, err error) string {
 		dns     *net.DNSError
 		op      *net.OpError
 		host    x509.HostnameError
+		ended   x509.CertificateInvalidError
 		untrust *tls.CertificateVerificationError
 		timeout net.Error
 		refused *proxyRefusal
@@ -78,6 +79,9 @@ func reason(target *url.URL, setting string, err error) string {
 		return "there is no route to the host; check the network"
 	case errors.As(err, &host):
 		return "its certificate is for another name; " + check
+	// Before the next, which has this error in it: no authority cures it.
+	case errors.As(err, &ended) && ended.Reason == x509.Expired:
+		return "its certificate has ended, or is not good yet, by this machine's clock; look at the clock, or ask who runs the host to renew the certificate"
 	case errors.As(err, &untrust):
 		return "its certificate is not trusted; name its authority with COMPOSER_CA_FILE"
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():

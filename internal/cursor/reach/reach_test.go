@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"composer-api/internal/cursor/reach"
 )
@@ -59,6 +60,7 @@ func TestTheCauseIsNamed(t *testing.T) {
 		{"http for https, HTTP/2", "http", "https", http2, nil, "the connection was closed at once; if https is spoken there, write https:// in SETTING"},
 		{"HTTP/2 for HTTP/1", "http", "http", http2, nil, "HTTP/2 is not spoken there; check SETTING"},
 		{"HTTP/2 for HTTP/1 with TLS", "https", "https without HTTP/2", http2, trusting, "HTTP/2 is not spoken there; check SETTING"},
+		{"a certificate that has ended", "https", "https", http1, &tls.Config{Time: func() time.Time { return time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC) }}, "its certificate has ended, or is not good yet, by this machine's clock; look at the clock, or ask who runs the host to renew the certificate"},
 		{"a certificate of nobody's", "https", "https", http1, nil, "its certificate is not trusted; name its authority with COMPOSER_CA_FILE"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
