@@ -289,7 +289,7 @@ func TestTheDocumentHasTheCommandOfEveryClient(t *testing.T) {
 // A client that was given an empty key by "$(composer-api token)" in a shell that does not find the program would only say that the
 // key is wrong.
 func TestWhatIsTypedByHandNamesTheProgramAsItIsFound(t *testing.T) {
-	for program, want := range map[string]string{"": `"$(composer-api token)"`, "/home/ada/composer-api": `"$(/home/ada/composer-api token)"`} {
+	for program, want := range map[string]string{"": `"$(composer-api token)"`, "/opt/composer-api": `"$(/opt/composer-api token)"`} {
 		g := &setup.Gateway{Root: "http://127.0.0.1:8787", Token: agent.NewSecret("composer-x"), Models: []setup.Model{{ID: "composer-2.5"}}, Program: program}
 		plan := newBox(t).setUp(t, "copilot", g)
 		if len(plan.Steps) == 0 || !strings.Contains(plan.Steps[0], want) {
