@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+	"time"
 
 	"composer-api/internal/api/admin"
 	"composer-api/internal/config"
@@ -25,7 +26,7 @@ func limitsOf(c *config.Config) []pages.Figure {
 		{Name: "A conversation", Value: budget(c.MaxCost, c.MaxTokens, c.MaxTurns), Setting: "COMPOSER_MAX_COST, _TOKENS, _TURNS"},
 		{Name: "New accounts", Value: c.Signup, Setting: "COMPOSER_SIGNUP"},
 		{Name: "Sign-ups from one address", Value: limit(c.SignupLimit, "an hour"), Setting: "COMPOSER_SIGNUP_LIMIT"},
-		{Name: "A parked run waits", Value: c.ParkTimeout.String(), Setting: "COMPOSER_PARK_TIMEOUT"},
+		{Name: "A parked run waits", Value: inWords(c.ParkTimeout), Setting: "COMPOSER_PARK_TIMEOUT"},
 		{Name: "Kept for one owner", Value: fmt.Sprintf("%d MiB and %d of responses, of conversations and of documents; over that, the oldest go", kept.OwnerBytes>>20, kept.OwnerRows)},
 		{Name: "Log of hosted keys", Value: fmt.Sprintf("%d days", int(kept.LogAge.Hours()/24))},
 	}
@@ -43,6 +44,17 @@ func adminLimits(figures []pages.Figure) []admin.Limit {
 
 // noLimit is what is said of a setting that is 0.
 const noLimit = "no limit"
+
+// inWords is a duration as the settings have it: 10m, and not 10m0s.
+func inWords(d time.Duration) string {
+	s := d.String()
+	for _, nothing := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(s, nothing) {
+			s = s[:len(s)-2]
+		}
+	}
+	return s
+}
 
 // limit is a number with what it is of.
 func limit(n int, of string) string {

@@ -12,7 +12,7 @@ func TestTheOperatorSeesWhatTheSettingsAllow(t *testing.T) {
 	c.MaxPerKey, c.SignupLimit, c.KeyMaxCost, c.KeyMaxTurns, c.ParkTimeout = 8, 5, 2.5, 100, 10*time.Minute
 	want := map[string]string{
 		"Turns at once": "no limit", "Turns at once with one key": "8", "A key, each day (UTC)": "$2.5, 100 turns", "A conversation": "no limit",
-		"Sign-ups from one address": "5 an hour", "A parked run waits": "10m0s",
+		"Sign-ups from one address": "5 an hour", "A parked run waits": "10m",
 		"Kept for one owner": "256 MiB and 10000 of responses, of conversations and of documents; over that, the oldest go", "Log of hosted keys": "90 days",
 	}
 	for _, f := range limitsOf(c) {

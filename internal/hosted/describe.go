@@ -25,11 +25,7 @@ func DescribeLimits(l *store.KeyLimits) string { return orNoLimits(describe(l)) 
 
 // DescribeInvitation says what an invitation is good for.
 func DescribeInvitation(i *store.Invitation) string {
-	uses := "1 use"
-	if i.Uses != 1 {
-		uses = fmt.Sprintf("%d uses", i.Uses)
-	}
-	text := uses + ", until " + i.Expires.UTC().Format(time.DateTime) + "Z"
+	text := fmt.Sprintf("%d %s", i.Uses, plural("use", i.Uses)) + ", until " + i.Expires.UTC().Format(time.DateTime) + "Z"
 	if i.Note != "" {
 		text += ", " + i.Note
 	}
@@ -83,9 +79,17 @@ func describe(l *store.KeyLimits) (parts []string) {
 	add(len(l.Models) > 0, "models %s", strings.Join(l.Models, ", "))
 	add(l.NoFast, "not fast")
 	add(l.Concurrent > 0, "%d at once", l.Concurrent)
-	add(l.RequestsPerMinute > 0, "%d requests a minute", l.RequestsPerMinute)
-	add(l.TokensPerMinute > 0, "%d tokens a minute", l.TokensPerMinute)
+	add(l.RequestsPerMinute > 0, "%d %s a minute", l.RequestsPerMinute, plural("request", l.RequestsPerMinute))
+	add(l.TokensPerMinute > 0, "%d %s a minute", l.TokensPerMinute, plural("token", l.TokensPerMinute))
 	add(l.USDPerDay > 0, "$%g a day", l.USDPerDay)
 	add(l.USDPerMonth > 0, "$%g a month", l.USDPerMonth)
 	return parts
+}
+
+// plural is the noun for n things.
+func plural(noun string, n int64) string {
+	if n == 1 {
+		return noun
+	}
+	return noun + "s"
 }

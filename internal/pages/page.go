@@ -147,7 +147,10 @@ var sameForAll = map[string]bool{"home": true, "docs": true, "chat": true}
 var functions = template.FuncMap{
 	"count":   func(n int64) string { return count(float64(n)) },
 	"dollars": dollars,
-	"date":    func(t time.Time) string { return t.UTC().Format(time.DateOnly) },
+	// An element of its own, because a line may be broken at a hyphen, and base.css says that this one isn't.
+	"date": func(t time.Time) template.HTML {
+		return template.HTML("<time>" + t.UTC().Format(time.DateOnly) + "</time>")
+	},
 	"moment":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
 	"seconds": took,
 	"limits":  func(l store.KeyLimits) string { return hosted.DescribeLimits(&l) },

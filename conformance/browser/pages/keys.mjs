@@ -26,6 +26,10 @@ await withPage("/keys", async (page, context) => {
 
   await page.getByRole("link", { name: "I have copied it" }).click();
   await looks(page, "keys-in");
+  // A date is read at once: it stays on its line, also where the table is narrow.
+  await page.setViewportSize({ width: 320, height: 640 });
+  assert.deepEqual(await page.locator("td time").evaluateAll((all) => all.map((e) => [/^\d{4}-\d\d-\d\d$/.test(e.textContent), e.getClientRects().length])), [[true, 1]]);
+  await page.setViewportSize({ width: 1280, height: 800 });
   assert.ok(!(await page.content()).includes(token), "the key is shown once");
 
   await play("turn\ntext Hello there.\nusage input=1200 output=40 cache_read=900\n");
