@@ -19,7 +19,7 @@ func KeyFault(key string) (problem, cure string) {
 	// What a manual writes in its place (crsr_…), and a variable that the client does not know or its file does not name rightly:
 	// $NAME, ${NAME}, {env:NAME}, %NAME%, <key>.
 	case strings.ContainsAny(key, "…${}<>%") || strings.HasSuffix(key, "..."):
-		return "is a placeholder in which no key was put", "put the key in its place, or set the variable that it names where the client runs"
+		return "is a placeholder, and no key", "put the key in its place; if it names a variable, set that where the client runs"
 	case strings.ContainsAny(key, " \t\r\n"):
 		return "has a blank or a line break in it", "give the key alone, on one line"
 	// No header can carry the control characters, and no key has the others.
