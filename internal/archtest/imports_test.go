@@ -24,7 +24,7 @@ var arrows = map[string][]string{
 	// A turn, and what it needs.
 	"gateway":                    {"agent", "gateway/catalog", "gateway/control", "gateway/park", "lru", "store"},
 	"gateway/control":            {"agent", "cursor/markup", "lru", "schema"},
-	"gateway/pdftext":            {"agent", "lru"},
+	"gateway/pdftext":            {"agent", "gateway/gate", "lru"},
 	"gateway/park":               {},
 	"gateway/catalog":            {"agent"},
 	"backend/localagent/toolmap": {"agent"},

@@ -11,7 +11,7 @@ import (
 // A fileReader reads files as their bytes, unless they say that they can't be read.
 type fileReader struct{ read []string }
 
-func (f *fileReader) Read(_ context.Context, file *agent.File) (string, error) {
+func (f *fileReader) Read(_ context.Context, _ string, file *agent.File) (string, error) {
 	f.read = append(f.read, string(file.Data))
 	if strings.HasPrefix(string(file.Data), "bad") {
 		return "", agent.ParamError(agent.InvalidValue, file.Param, "It is bad.")

@@ -69,7 +69,7 @@ type ImageFetcher interface {
 // pdftext.Reader is the one in use. What Read returns replaces the file in the conversation, so
 // it has to be the same text each time: transcripts are compared by it.
 type FileReader interface {
-	Read(ctx context.Context, f *agent.File) (string, error)
+	Read(ctx context.Context, owner string, f *agent.File) (string, error)
 }
 
 // Config is what a Gateway needs. New copies it, and nothing in it is changed afterwards but
@@ -202,7 +202,7 @@ func (g *Gateway) Turn(ctx context.Context, req *agent.Request, sink agent.Sink)
 		return err
 	}
 	// Before anything is compared: what the model has seen of a file is its text.
-	if req.Messages, err = agent.ReadFiles(req.Messages, func(f *agent.File) (string, error) { return g.readFile(ctx, f) }); err != nil {
+	if req.Messages, err = agent.ReadFiles(req.Messages, func(f *agent.File) (string, error) { return g.readFile(ctx, req.Caller.Owner, f) }); err != nil {
 		return err
 	}
 	// Then what clients add to the model's words, for the same reason. newTurn hashes what is left.
@@ -222,11 +222,11 @@ func (g *Gateway) Turn(ctx context.Context, req *agent.Request, sink agent.Sink)
 
 // readFile is the text of one file. Its error names the request's field, which only the surface
 // knows, and which travels in the file (Param).
-func (g *Gateway) readFile(ctx context.Context, f *agent.File) (string, error) {
+func (g *Gateway) readFile(ctx context.Context, owner string, f *agent.File) (string, error) {
 	if g.cfg.Files == nil {
 		return "", agent.ParamError(agent.UnsupportedValue, f.Param, "Files of this type can't be read here. Send the text.")
 	}
-	return g.cfg.Files.Read(ctx, f)
+	return g.cfg.Files.Read(ctx, owner, f)
 }
 
 // Parked is how many runs wait for tool results now, and for how long the first of them has; 0 when there is none.

@@ -3,8 +3,8 @@
 // A PDF comes from whoever may send a request, and reading one is a program of its own: so it is read by PDFium, which
 // browsers read them with, compiled to WebAssembly and interpreted. What a file does there can neither reach beyond its
 // memory, which is bounded, nor outlast its time. That costs half a second and about 170 MB for each file, more for a large one, and
-// a fifth of a second for a page of text; nothing of it stays. One file is read at a time; texts are remembered, because clients send
-// a file again with every request of a conversation.
+// a fifth of a second for a page of text; nothing of it stays. One file is read at a time, the owners of files in
+// turn; texts are remembered, because clients send a file again with every request of a conversation.
 package pdftext
 
 import (
@@ -25,6 +25,7 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 
 	"composer-api/internal/agent"
+	"composer-api/internal/gateway/gate"
 	"composer-api/internal/lru"
 )
 
@@ -61,14 +62,14 @@ const LeastMemory int64 = machine + minPages*perPage
 
 // A Reader reads PDF files. It is safe for concurrent use.
 //
-//	turn    a channel with room for one: whoever has put something in reads a file
+//	turns   of who wants to read a file, the owners one after the other
 //	texts   what files gave, errors included, by the SHA-256 of their bytes
 //
 // It has nothing to close: the machine of a file is gone when extract returns.
 type Reader struct {
 	// cfg has its defaults filled in.
 	cfg     Config
-	turn    chan struct{}                                          // holds who reads
+	turns   *gate.Gate                                             // for one file
 	extract func(ctx context.Context, data []byte) (string, error) // the function extract, but for tests
 
 	mu    sync.Mutex // guards texts
@@ -91,18 +92,18 @@ func New(cfg Config) *Reader {
 	cfg.Memory = cmp.Or(cfg.Memory, machine+maxPages*perPage)
 	pages := uint32(min(maxPages, max(0, cfg.Memory-machine)/perPage))
 	return &Reader{
-		cfg: cfg, turn: make(chan struct{}, 1), extract: func(ctx context.Context, data []byte) (string, error) { return extract(ctx, data, pages) },
+		cfg: cfg, turns: gate.New(1, 1), extract: func(ctx context.Context, data []byte) (string, error) { return extract(ctx, data, pages) },
 		texts: lru.New[[sha256.Size]byte, result](lru.Limits{Bytes: maxRemembered, Age: maxAge}),
 	}
 }
 
-// Read is the text of a file. Errors are *agent.Error about the file, or say that there is no time for it now.
+// Read is the text of a file of owner's. Errors are *agent.Error about the file, or say that there is no time for it now.
 //
 // A file that took too long is remembered as such: another attempt would take as long, and keep
 // others waiting.
 //
 // It takes at most Wait and Timeout together, and less when ctx ends.
-func (r *Reader) Read(ctx context.Context, f *agent.File) (string, error) {
+func (r *Reader) Read(ctx context.Context, owner string, f *agent.File) (string, error) {
 	if r.cfg.Memory < LeastMemory {
 		return "", agent.ParamError(agent.UnsupportedValue, f.Param, "This server has too little memory to read PDF files. Send the text of the file, or its pages as images.")
 	}
@@ -112,15 +113,14 @@ func (r *Reader) Read(ctx context.Context, f *agent.File) (string, error) {
 	}
 	wait, cancel := context.WithTimeout(ctx, r.cfg.Wait)
 	defer cancel()
-	select {
-	case r.turn <- struct{}{}:
-		defer func() { <-r.turn }()
-	case <-wait.Done():
+	leave, err := r.turns.Enter(wait, owner, 1)
+	if err != nil {
 		if ctx.Err() != nil {
 			return "", &agent.Error{Code: agent.Canceled, Err: ctx.Err()}
 		}
 		return "", &agent.Error{Code: agent.Overloaded, Param: f.Param, RetryAfter: 10 * time.Second, Message: "The server is busy with other PDF files. Please try again."}
 	}
+	defer leave()
 	if known, ok := r.recall(key); ok { // who waited for the same
 		return known.of(f)
 	}

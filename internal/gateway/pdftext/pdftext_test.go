@@ -28,7 +28,7 @@ func file(t *testing.T) *agent.File {
 // broken is the error for a file, which must be the client's.
 func broken(t *testing.T, r *Reader, f *agent.File) *agent.Error {
 	t.Helper()
-	text, err := r.Read(t.Context(), f)
+	text, err := r.Read(t.Context(), "ann", f)
 	e := agent.AsError(err)
 	if err == nil || e.Code != agent.InvalidValue || e.Param != f.Param {
 		t.Errorf("%q, %v", text, err)
@@ -40,13 +40,13 @@ func TestTheTextOfAPDF(t *testing.T) {
 	r := New(Config{Memory: LeastMemory})
 	const want = "Hello PDF world\n\nPage two"
 	for range 2 {
-		if text, err := r.Read(t.Context(), file(t)); err != nil || text != want {
+		if text, err := r.Read(t.Context(), "ann", file(t)); err != nil || text != want {
 			t.Errorf("%q, %v", text, err)
 		}
 	}
 	// The second time it was remembered, and so it is from then on.
 	r.extract = nil
-	if text, err := r.Read(t.Context(), file(t)); err != nil || text != want {
+	if text, err := r.Read(t.Context(), "ann", file(t)); err != nil || text != want {
 		t.Errorf("%q, %v", text, err)
 	}
 }
@@ -90,7 +90,7 @@ func TestAPDFKeepsToItsMemory(t *testing.T) {
 	if e := broken(t, r, &agent.File{Data: growing(t, 32<<20)}); !strings.Contains(e.UserMessage(), "more memory than there is") {
 		t.Error(e)
 	}
-	text, err := New(Config{Memory: LeastMemory - 1}).Read(t.Context(), file(t))
+	text, err := New(Config{Memory: LeastMemory - 1}).Read(t.Context(), "ann", file(t))
 	if e := agent.AsError(err); err == nil || e.Code != agent.UnsupportedValue || e.Param != "input[0]" || !strings.Contains(e.UserMessage(), "too little memory") {
 		t.Errorf("without room for the machine: %q, %v", text, err)
 	}
@@ -121,7 +121,7 @@ func TestFilesWaitForEachOther(t *testing.T) {
 		var all sync.WaitGroup
 		for range 3 {
 			all.Go(func() {
-				if text, err := r.Read(t.Context(), f); err != nil || text != "text" {
+				if text, err := r.Read(t.Context(), "ann", f); err != nil || text != "text" {
 					t.Errorf("%q, %v", text, err)
 				}
 			})
@@ -133,7 +133,7 @@ func TestFilesWaitForEachOther(t *testing.T) {
 		for i := range 5 { // 20 seconds each; the last is one too many
 			all.Go(func() {
 				time.Sleep(time.Duration(i) * time.Millisecond)
-				_, err := r.Read(t.Context(), &agent.File{Data: []byte{byte(i)}})
+				_, err := r.Read(t.Context(), "ann", &agent.File{Data: []byte{byte(i)}})
 				if late := agent.CodeOf(err) == agent.Overloaded; late != (i == 4) {
 					t.Errorf("file %d: %v", i, err)
 				}
@@ -142,8 +142,30 @@ func TestFilesWaitForEachOther(t *testing.T) {
 		time.Sleep(time.Second)
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := r.Read(gone, &agent.File{Data: []byte("another")}); agent.CodeOf(err) != agent.Canceled {
+		if _, err := r.Read(gone, "ann", &agent.File{Data: []byte("another")}); agent.CodeOf(err) != agent.Canceled {
 			t.Errorf("%v, want Canceled", err)
+		}
+		all.Wait()
+	})
+}
+
+// Who sends many files that take long keeps nobody else waiting for more than one of them.
+func TestOwnersOfFilesTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := New(Config{})
+		r.extract = func(context.Context, []byte) (string, error) { time.Sleep(25 * time.Second); return "text", nil }
+		var all sync.WaitGroup
+		for i := range 5 {
+			all.Go(func() { r.Read(t.Context(), "many", &agent.File{Data: []byte{byte(i)}}) })
+		}
+		synctest.Wait()
+		began := time.Now()
+		if text, err := r.Read(t.Context(), "ann", &agent.File{Data: []byte("ann's")}); err != nil || text != "text" {
+			t.Errorf("%q, %v", text, err)
+		}
+		// One that is being read, one whose turn came before, and her own.
+		if took := time.Since(began); took > 75*time.Second {
+			t.Errorf("she waited %v", took)
 		}
 		all.Wait()
 	})
