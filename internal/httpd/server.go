@@ -89,6 +89,9 @@ const (
 	// sending them.
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
+	// maxHeader bounds a request's header, in bytes. It is read before anybody knows who asks; net/http's own bound is 1 MB, which
+	// with a thousand connections is all the memory of a small machine. More is answered 431.
+	maxHeader = 64 << 10
 )
 
 // New makes a Server. It serves nothing until Serve, but Handler may be used at once. The caller shuts it down.
@@ -116,6 +119,7 @@ func New(cfg Config) *Server {
 		Protocols:         protocols,
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
 		// No WriteTimeout: a stream may run for an hour. Each write has a deadline of its own, see sse.Writer and response.
 		ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelDebug),
 	}

@@ -210,3 +210,24 @@ func TestManyStalledBodiesLeaveNothingBehind(t *testing.T) {
 		s.Shutdown(t.Context())
 	})
 }
+
+// A header is read for whoever connects, so it must not take much memory.
+func TestAHeaderIsBounded(t *testing.T) {
+	overTheWire(t, httpd.Config{}, func(t *testing.T, _ *httpd.Server, client *http.Client) {
+		for size, want := range map[int]bool{40 << 10: true, 100 << 10: false} {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://gateway/healthz", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("X-Long", strings.Repeat("x", size))
+			resp, err := client.Do(req)
+			// Over HTTP/2 the client knows the bound, and sends nothing.
+			if err == nil {
+				resp.Body.Close()
+			}
+			if taken := err == nil && resp.StatusCode == http.StatusOK; taken != want || err == nil && !taken && resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+				t.Errorf("%d bytes: taken %v, %v, %v", size, taken, resp, err)
+			}
+		}
+	})
+}
