@@ -239,6 +239,10 @@ func (b *wireBlock) image(param string) (*agent.Image, error) {
 	source := &b.Source.Other
 	switch source.Type {
 	case "base64":
+		// A data URL in the place of its base64 can mean only one thing, and a document's may be one, too.
+		if strings.HasPrefix(source.Data, "data:") {
+			return openai.Image(source.Data, param+".data"), nil
+		}
 		return openai.InlineImage(source.Data, param+".data"), nil
 	case "url":
 		return openai.Image(source.URL, param+".url"), nil

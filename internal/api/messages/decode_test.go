@@ -257,6 +257,19 @@ func TestDocumentsInBase64(t *testing.T) {
 	}
 }
 
+func TestAnImageMayBeADataURL(t *testing.T) {
+	const png = "data:image/png;base64,iVBORw0KGgo="
+	for _, source := range []string{`"type":"base64","media_type":"image/png","data"`, `"type":"url","url"`} {
+		req, err := messages.Decode([]byte(`{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"image","source":{`+source+`:"`+png+`"}}]}]}`), known.Sender{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if image := req.Messages[0].Parts[0].Image; image.MIME != "image/png" || len(image.Data) != 8 {
+			t.Errorf("%s became %+v", source, image)
+		}
+	}
+}
+
 // An image in the form of OpenAI's APIs is one, also where a client has put it into a tool's result.
 func TestImagesInOpenAIsForm(t *testing.T) {
 	for _, image := range []string{`{"type":"image_url","image_url":{"url":"https://x/a.png"}}`, `{"type":"input_image","image_url":"https://x/a.png","detail":"high"}`} {
