@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/term"
@@ -53,7 +54,7 @@ func (cursorKeySetCmd) Run(ctx context.Context, p *process) error {
 	}
 	// It also leaves a mark in the state folder, without which nobody asks the keyring.
 	if err := keyring.Set(ctx, dir, agent.NewSecret(text)); err != nil {
-		return keyringHint(err)
+		return keyringHint(dir, err)
 	}
 	fmt.Fprintln(p.stdout, "the key is in the system's keyring; 'composer-api serve' finds it there at its next start")
 	// Said now, because otherwise the new key would seem to have no effect.
@@ -81,9 +82,11 @@ func readKey(p *process) (string, error) {
 }
 
 // keyringHint says what to do about a keyring that can't be used.
-func keyringHint(err error) error {
+//
+// dir is the state folder.
+func keyringHint(dir string, err error) error {
 	return &hinted{fmt.Errorf("the system's keyring can't be used: %w", err),
-		"unlock it, and try again; where there is none, as on a server, put the key into the file cursor-key of the state folder (mode 600), or set CURSOR_API_KEY"}
+		"unlock it, and try again; where there is none, as on a server, put the key into the file " + filepath.Join(dir, cursorKeyFile) + " (mode 600), or set CURSOR_API_KEY"}
 }
 
 // cursorKeySourceCmd is 'cursor-key source'.
@@ -119,7 +122,7 @@ func (cursorKeyDeleteCmd) Run(ctx context.Context, p *process) error {
 		return nil
 	}
 	if err := keyring.Delete(ctx, dir); err != nil {
-		return keyringHint(err)
+		return keyringHint(dir, err)
 	}
 	fmt.Fprintln(p.stdout, "the key is no longer in the keyring; a gateway that runs keeps it until it ends")
 	return nil

@@ -163,12 +163,15 @@ func (g *Gateway) key(reference string) string {
 	return g.Token.Reveal()
 }
 
-// mask hides the token in what is shown.
+// mask hides local tokens in what is shown: this one, and another that a file has from before, such as one that may still be good
+// when the client is now set up for a gateway elsewhere.
 //
-// A diff on the screen ends up in bug reports. The token stands for the user's key on this machine.
+// A diff on the screen ends up in bug reports. The token stands for the user's key on this machine. The two are told apart, so that
+// a diff is not empty when nothing but the token changes.
 func (g *Gateway) mask(text string) string {
 	if g.Token.IsZero() {
-		return text
+		return maskTokens(text)
 	}
-	return strings.ReplaceAll(text, g.Token.Reveal(), "composer-…")
+	text = strings.ReplaceAll(text, g.Token.Reveal(), "composer-…")
+	return token.ReplaceAllString(text, "composer-… (another token)")
 }

@@ -297,3 +297,19 @@ func TestWhatIsTypedByHandNamesTheProgramAsItIsFound(t *testing.T) {
 		}
 	}
 }
+
+// No token is shown, not even one that the change takes out of a file.
+func TestADiffShowsNoToken(t *testing.T) {
+	other := "composer-" + strings.Repeat("o", 43)
+	for name, to := range map[string]*setup.Gateway{
+		"another token":     {Root: "http://127.0.0.1:8787", Token: agent.NewSecret("composer-" + strings.Repeat("n", 43)), Models: models},
+		"a gateway outside": {Root: "https://ai.example", Models: models},
+	} {
+		b := newBox(t)
+		b.setUp(t, "codex", &setup.Gateway{Root: "http://127.0.0.1:8787", Token: agent.NewSecret(other), Models: models})
+		plan := b.setUp(t, "codex", to)
+		if diff := plan.Diff(); !strings.Contains(diff, "composer-…") || strings.Contains(diff, strings.Repeat("o", 43)) || strings.Contains(diff, strings.Repeat("n", 43)) {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
