@@ -56,6 +56,26 @@ func TestASilentReplicaCostsHalfASecond(t *testing.T) {
 	})
 }
 
+// TestTheLastReplicaHasMoreTimeToAnswer: one that was too busy just now is asked again only when there is no other.
+func TestTheLastReplicaHasMoreTimeToAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, way, stop := linkedPeers(t, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "from b") })
+		defer stop()
+		forward := func() (*httptest.ResponseRecorder, error) {
+			rec := httptest.NewRecorder()
+			return rec, a.Forward(rec, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/x", strings.NewReader("{}")), "b:1")
+		}
+		way.Split(true)
+		if _, err := forward(); !errors.Is(err, errSilent) {
+			t.Error(err)
+		}
+		time.AfterFunc(2*time.Second, func() { way.Split(false) })
+		if rec, err := forward(); err != nil || rec.Body.String() != "from b" {
+			t.Errorf("%q, %v", rec.Body, err)
+		}
+	})
+}
+
 // TestAnAnswerOutlivesAMachineThatStalls: one that has begun is cut off only when the other replica has shown no sign of life
 // for long.
 func TestAnAnswerOutlivesAMachineThatStalls(t *testing.T) {

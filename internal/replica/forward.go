@@ -20,6 +20,9 @@ const (
 	// aliveTime is how long a replica that there is a connection to has to say that it lives, before a request is sent to it.
 	// A mistake costs little: the request is carried out here.
 	aliveTime = 500 * time.Millisecond
+	// lastAliveTime is the same for a replica that did not answer in time just now: it is asked again only when there is no other
+	// (Open), and without its answer the client is refused. A machine that has too much to do may need that long.
+	lastAliveTime = 5 * time.Second
 	// A connection on which nothing has come for pingAfter is asked for a sign of life, and closed when none comes within
 	// pingTime. An answer may take minutes, so its silence alone says nothing. These are longer, because a mistake cuts
 	// answers off in the middle: a machine that has too much to do may not let a process run for seconds.
@@ -106,12 +109,16 @@ var errSilent = errors.New("no sign of life")
 
 // alive fails unless the replica at an address says within a moment that it lives.
 func (p *Peers) alive(ctx context.Context, to string) error {
+	patience := aliveTime
+	if p.lost.is(to) {
+		patience = lastAliveTime
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	// Without a connection there is time for making one; with one, only for the answer.
-	timer := time.AfterFunc(2*dialTime+aliveTime, func() { cancel(errSilent) })
+	timer := time.AfterFunc(2*dialTime+patience, func() { cancel(errSilent) })
 	defer timer.Stop()
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { timer.Reset(aliveTime) }})
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { timer.Reset(patience) }})
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, "https://"+to+alivePath, nil)
 	if err != nil {
 		return err
