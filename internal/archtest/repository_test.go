@@ -58,6 +58,17 @@ func TestNoFileNamesAPathOfSomebodysMachine(t *testing.T) {
 	}
 }
 
+// TestNoChangeIsListedTwice: git merges the list of changes by keeping the lines of both sides, and that may keep one twice.
+func TestNoChangeIsListedTwice(t *testing.T) {
+	seen := map[string]int{}
+	for i, line := range strings.Split(string(read(t, "CHANGELOG.md")), "\n") {
+		if first := seen[line]; first > 0 && strings.HasPrefix(line, "- ") {
+			t.Errorf("line %d of CHANGELOG.md stands in line %d already: %.60s", i+1, first, line)
+		}
+		seen[line] = i + 1
+	}
+}
+
 func isBinary(line []byte) bool { return bytes.IndexByte(line, 0) >= 0 }
 
 // lockFiles record what was installed. With a registry's address in them, nobody else could install from another.
