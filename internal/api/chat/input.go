@@ -37,37 +37,29 @@ type inputFields struct {
 }
 
 // refuseInputFields refuses parameters of the Responses API, and of Anthropic's, beside messages, as OpenAI does: without them, the
-// answer would be another than was asked for. One whose form in chat was sent as well does no harm. A body that has the shape of the Responses API
-// as a whole comes from a client that knows of no other route.
+// answer would be another than was asked for. One whose form in chat was sent as well does no harm. A body that has the shape of
+// the Responses API as a whole comes from a client that knows of no other route.
 func refuseInputFields(w *wireRequest) error {
 	if w.responsesShape {
 		return nil
 	}
+	const openAI, anthropic = "/v1/responses", "/v1/messages"
 	for _, f := range []struct {
 		param string
 		asked bool
 		here  string // what chat has in its place
+		route string // that has the parameter
 	}{
-		{"previous_response_id", w.PreviousResponseID.Kind() == '"' && len(w.PreviousResponseID) > len(`""`), "the whole conversation is sent as 'messages'"},
-		{"conversation", w.Conversation.Kind() == '"' || w.Conversation.Kind() == '{', "the whole conversation is sent as 'messages'"},
-		{"instructions", w.Instructions.String != "" || len(w.Instructions.Other) > 0, "they are a message with the role 'system'"},
-		{"max_output_tokens", w.MaxOutputTokens != nil && w.MaxCompletionTokens == nil && w.MaxTokens == nil, "it is 'max_completion_tokens'"},
-		{"text.format", w.asksForFormat() && w.ResponseFormat == nil, "it is 'response_format'"},
+		{"previous_response_id", w.PreviousResponseID.Kind() == '"' && len(w.PreviousResponseID) > len(`""`), "the whole conversation is sent as 'messages'", openAI},
+		{"conversation", w.Conversation.Kind() == '"' || w.Conversation.Kind() == '{', "the whole conversation is sent as 'messages'", openAI},
+		{"instructions", w.Instructions.String != "" || len(w.Instructions.Other) > 0, "they are a message with the role 'system'", openAI},
+		{"max_output_tokens", w.MaxOutputTokens != nil && w.MaxCompletionTokens == nil && w.MaxTokens == nil, "it is 'max_completion_tokens'", openAI},
+		{"text.format", w.asksForFormat() && w.ResponseFormat == nil, "it is 'response_format'", openAI},
+		{"system", (w.System.Kind() == '"' || w.System.Kind() == '[') && len(w.System) > len(`""`), "it is a message with the role 'system'", anthropic},
+		{"stop_sequences", w.StopSequences.Kind() == '[' && len(w.StopSequences) > len(`[]`) && w.Stop.IsZero(), "it is 'stop'", anthropic},
 	} {
 		if f.asked {
-			return agent.ParamError(agent.UnsupportedParameter, f.param, "Chat completions have no '%s': there %s. Send that instead, or use /v1/responses.", f.param, f.here)
-		}
-	}
-	for _, f := range []struct {
-		param string
-		asked bool
-		here  string
-	}{
-		{"system", (w.System.Kind() == '"' || w.System.Kind() == '[') && len(w.System) > len(`""`), "it is a message with the role 'system'"},
-		{"stop_sequences", w.StopSequences.Kind() == '[' && len(w.StopSequences) > len(`[]`) && w.Stop.IsZero(), "it is 'stop'"},
-	} {
-		if f.asked {
-			return agent.ParamError(agent.UnsupportedParameter, f.param, "Chat completions have no '%s': there %s. Send that instead, or use /v1/messages.", f.param, f.here)
+			return agent.ParamError(agent.UnsupportedParameter, f.param, "Chat completions have no '%s': there %s. Send that instead, or use %s.", f.param, f.here, f.route)
 		}
 	}
 	return nil

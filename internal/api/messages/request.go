@@ -95,10 +95,10 @@ func decode(body []byte, sent known.Sender, checks ...func(*wireRequest) error) 
 	}
 	req := &Request{Stream: w.Stream}
 	req.ModelName, req.RewritesCalls = w.Model, true
-	// The model comes first, so that an empty request is told the most useful thing.
 	for i := range w.Tools {
 		w.Tools[i].unify()
 	}
+	// The model comes first, so that an empty request is told the most useful thing.
 	steps := append(checks, checkUnsupported, refuseOpenAIFields, req.setMessages, req.setToolChoice, req.setThinking, req.setOutput, req.setLimits)
 	for _, step := range steps {
 		if err := step(&w); err != nil {

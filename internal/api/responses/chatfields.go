@@ -7,9 +7,9 @@ import (
 	"composer-api/internal/api/openai"
 )
 
-// Parameters of chat completions, and of Anthropic's Messages API, in a request to this API, as programs send them that were moved here in part. OpenAI
-// refuses them, too, and names the new place. Left out in silence, they would give another answer than was asked for: prose in
-// place of JSON, or a text that is longer than wanted.
+// Parameters of chat completions, and of Anthropic's Messages API, in a request to this API, as programs send them that were moved
+// here in part. OpenAI refuses them, too, and names the new place. Left out in silence, they would give another answer than was
+// asked for: prose in place of JSON, or a text that is longer than wanted.
 
 // chatFields are those parameters, as far as they change the answer. The others are ignored.
 type chatFields struct {

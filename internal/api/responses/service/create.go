@@ -78,8 +78,8 @@ type record struct {
 	now          *responses.Response // what set was given last
 }
 
-// newRecord begins the row of the response to req: with a new id (that of the attempts before, if there may be some), what it continues, and its input, whose items get ids
-// from the response's. It writes nothing yet. continued says that something can continue the response although it isn't stored,
+// newRecord begins the row of the response to req: with its id, what it continues, and its input, whose items get ids from the
+// response's. The id is a new one, or that of all attempts if there may be several. It writes nothing yet. continued says that something can continue the response although it isn't stored,
 // so that its input is needed: an agent without a store sends megabytes that nobody will ask for.
 func (s *Service) newRecord(call *api.Call, req *responses.Request, continued bool) (*record, error) {
 	id := responses.NewID()
