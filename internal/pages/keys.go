@@ -254,16 +254,18 @@ func (s *Site) keysTrouble(w http.ResponseWriter, r *http.Request, err error) er
 	return s.keysPage(w, r, status, &keyring{Trouble: trouble})
 }
 
-// leave answers POST /keys/logout.
-func (s *Site) leave(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
-	who, _, err := s.change(w, r, accountCookie)
-	if err != nil {
-		return err
+// leave answers POST /keys/logout and POST /usage/logout: it ends the session, which both pages share, and shows the page again.
+func (s *Site) leave(page string) api.Handler {
+	return func(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
+		who, _, err := s.change(w, r, accountCookie)
+		if err != nil {
+			return err
+		}
+		if err := s.logOut(w, r, accountCookie, who); err != nil {
+			return err
+		}
+		return s.seeOther(w, r, page)
 	}
-	if err := s.logOut(w, r, accountCookie, who); err != nil {
-		return err
-	}
-	return s.seeOther(w, r, "/keys")
 }
 
 // changeKeys reads a form about a key of the account: only whoever has shown the Cursor key may send it, and only about

@@ -20,7 +20,7 @@ import (
 //
 //	GET  /usage         the page: a log-in, or charts, tables and the newest turns   showUsage
 //	POST /usage         log in with a key                                            enterUsage
-//	POST /usage/logout  end the session                                              leaveUsage
+//	POST /usage/logout  end the session                                              leave
 //	GET  /usage.csv     the same turns for other programs                            usageFile
 //	GET  /usage/turns/{id}  one turn in its stages                                   showTurn
 //

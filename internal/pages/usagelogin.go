@@ -88,15 +88,3 @@ func (s *Site) whose(r *http.Request, key string) (owner, keyID string, err erro
 	}
 	return store.AccountOwner(account.ID), "", err
 }
-
-// leaveUsage answers POST /usage/logout.
-func (s *Site) leaveUsage(w http.ResponseWriter, r *http.Request, _ *api.Call) error {
-	who, _, err := s.change(w, r, accountCookie)
-	if err != nil {
-		return err
-	}
-	if err := s.logOut(w, r, accountCookie, who); err != nil {
-		return err
-	}
-	return s.seeOther(w, r, "/usage")
-}
