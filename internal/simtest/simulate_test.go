@@ -11,6 +11,7 @@ import (
 	"flag"
 	"fmt"
 	"hash"
+	"io"
 	"math/rand"
 	"os"
 	"path/filepath"
@@ -47,7 +48,7 @@ func TestMain(m *testing.M) {
 // simulate runs a plan in a bubble.
 func simulate(t *testing.T, p *plan) (w *world, took time.Duration) {
 	began := time.Now()
-	chance(t, p)
+	seedRandom(t, p)
 	defer func() {
 		// What synctest says of a goroutine that is left. It stays until the process ends.
 		if left := recover(); left != nil {
@@ -64,9 +65,9 @@ func simulate(t *testing.T, p *plan) (w *world, took time.Duration) {
 	return w, time.Since(began)
 }
 
-// chance makes what is random in this process the same whenever the plan is: ids and keys, and pauses of net/http. What Go itself
+// seedRandom makes what is random in this process the same whenever the plan is: ids and keys, and pauses of net/http. What Go itself
 // chooses is left to chance: the order of maps, and of a select whose cases are ready.
-func chance(t *testing.T, p *plan) {
+func seedRandom(t *testing.T, p *plan) {
 	text, err := json.Marshal(p)
 	if err != nil {
 		t.Fatal(err)
@@ -121,10 +122,11 @@ func TestSimulate(t *testing.T) {
 		seed, p := covered.steer(*first + uint64(i*candidates))
 		w, _ := simulate(t, p)
 		covered.note(w.pairs)
-		fmt.Fprint(told, &w.story)
+		story := w.story.String()
+		io.WriteString(told, story)
 		if testing.Verbose() {
 			one := sha256.New()
-			fmt.Fprint(one, &w.story)
+			io.WriteString(one, story)
 			t.Logf("seed %d: %s", seed, digest(one))
 		}
 		for s, times := range w.situations {
@@ -138,7 +140,7 @@ func TestSimulate(t *testing.T) {
 			continue
 		}
 		n = i + 1
-		fmt.Fprintf(os.Stderr, "the story of seed %d:\n%s", seed, &w.story)
+		fmt.Fprintf(os.Stderr, "the story of seed %d:\n%s", seed, story)
 		if *small {
 			q := shrink(t, p, lawOf(w))
 			w, _ := simulate(t, q)
