@@ -330,15 +330,15 @@ func (r *Request) SystemText() string {
 	var texts []string
 	for i := range r.Messages {
 		if m := &r.Messages[i]; m.Role == System {
-			texts = append(texts, m.SystemName()+m.Text())
+			texts = append(texts, m.NamePrefix()+m.Text())
 		}
 	}
 	return strings.Join(texts, "\n")
 }
 
-// SystemName is what stands before the text of a system message that has a name, because all system text is one. Clients write
+// NamePrefix is what stands before the text of a system message that has a name, because all system text is one. Clients write
 // examples of a dialogue so, with messages of the system that are called example_user and example_assistant.
-func (m *Message) SystemName() string {
+func (m *Message) NamePrefix() string {
 	if m.Name == "" {
 		return ""
 	}

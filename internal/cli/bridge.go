@@ -49,7 +49,7 @@ func (c *bridgeCmd) Run(ctx context.Context, p *process) error {
 	// are kept.
 	transport := bridgeserver.NewTransport(&tls.Config{RootCAs: roots}, time.Duration(c.HTTP2Idle)*time.Millisecond)
 	defer transport.CloseIdleConnections()
-	p, done := p.unhurried("text")
+	p, done := p.withLogQueue("text")
 	defer done()
 	log := newLogger(p.stderr, c.LogLevel.Level)
 	// The limit counts for the whole process, so it is set once, before anything large is read.

@@ -112,9 +112,9 @@ func (q *logQueue) Close() {
 	}
 }
 
-// unhurried is p for a server: what it prints is queued, and a log whose reader has ended ends nobody. The caller calls done when
+// withLogQueue is p for a server: what it prints is queued, and a log whose reader has ended ends nobody. The caller calls done when
 // the server has ended. Errors that it returns are printed after that, to the place itself.
-func (p *process) unhurried(format string) (_ *process, done func()) {
+func (p *process) withLogQueue(format string) (_ *process, done func()) {
 	// Without it, a write to standard error whose reader is gone ends a Go program. Source: package os/signal. Nobody receives.
 	broken := make(chan os.Signal, 1)
 	signal.Notify(broken, syscall.SIGPIPE)

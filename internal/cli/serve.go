@@ -34,7 +34,7 @@ const secretSettings = "CURSOR_API_KEY, ENCRYPTION_KEY, ENCRYPTION_KEY_PREVIOUS,
 // error when it could not start, or can't go on. Settings that are wrong and a port that is taken end
 // it before anything is changed. Once it serves, only a listener that fails ends it, beside ctx.
 func (c *serveCmd) Run(ctx context.Context, p *process) error {
-	p, done := p.unhurried(c.LogFormat)
+	p, done := p.withLogQueue(c.LogFormat)
 	defer done()
 	logs, err := newLoggers(p.stderr, c.LogLevel, c.LogFormat)
 	if err != nil {

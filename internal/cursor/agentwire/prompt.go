@@ -110,7 +110,7 @@ func (w *promptWriter) system(messages []agent.Message, req *agent.Request) {
 		// come later.
 		if messages[i].Role == agent.System && len(messages[i].Parts) > 0 {
 			open()
-			w.Text(messages[i].SystemName())
+			w.Text(messages[i].NamePrefix())
 			w.parts(messages[i].Parts)
 			w.Text("\n")
 		}
